@@ -25,6 +25,9 @@ VERSION = version("anabranch")
 MAX_PAGE = 200
 MAX_WAIT_SECONDS = 600.0
 
+_NO_OPTIONS = {"idempotency_key", "metadata", "asked_by"}
+"""What is stored among the options of a task, and not shown among them."""
+
 Told = Annotated[str, AfterValidator(redacted)]
 """A text for strangers, which may come from an engine or a database."""
 
@@ -59,8 +62,9 @@ class TaskBody(BaseModel):
     planner: str
     parent_id: str | None = Field(None, description="The task that this one is a fork of.")
     fork_at: str | None = Field(None, description="The node at which it differs from its parent.")
-    question: dict[str, Any] = Field(description="`query`, `context` and `choices` as submitted.")
+    question: dict[str, Any] = Field(description="`query`, `context`, `choices` and `history` as submitted.")
     options: dict[str, Any] = Field(description="`options`, `sampling` and `budget` of the request.")
+    metadata: dict[str, str] = Field({}, description="`metadata` of the request.")
     seed: int
     priority: Priority = Field(description="The line in which it waits to begin.")
     deadline: float | None = Field(description="If it has not begun by then, it expires.")
@@ -222,11 +226,13 @@ def task_body(task: Task) -> TaskBody:
         JournalDamaged: its row holds something else than a task.
     """
     try:
-        shown = {key: value for key, value in task.options.items() if key != "idempotency_key"}
+        shown = {key: value for key, value in task.options.items() if key not in _NO_OPTIONS}
+        own = TaskBody.model_fields.keys() - {"options", "metadata"}
         return TaskBody.model_validate(
             {
-                **{name: getattr(task, name) for name in TaskBody.model_fields if name != "options"},
+                **{name: getattr(task, name) for name in own},
                 "options": shown,
+                "metadata": task.options.get("metadata", {}),
             }
         )
     except (ValidationError, AttributeError) as error:

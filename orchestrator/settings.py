@@ -240,6 +240,16 @@ class Settings(BaseSettings):
     max_import_bytes: PositiveInt = Field(
         64_000_000, description="Of one trace that is imported over HTTP; larger are refused."
     )
+    max_file_bytes: PositiveInt = Field(
+        100_000_000, description="Of one file of questions for a batch; larger are refused."
+    )
+    tenant_file_bytes: PositiveInt = Field(
+        1_000_000_000, description="Of all files of a tenant together, with those of results."
+    )
+    batch_lines: PositiveInt = Field(50_000, description="Of one batch of the API.")
+    batch_width: PositiveInt = Field(
+        32, description="Lines of one batch that wait in the queue or run at the same time."
+    )
     webhook_private_hosts: tuple[str, ...] = Field(
         (),
         description="Hosts, addresses and networks that webhooks may reach although they are not of the "
@@ -250,6 +260,16 @@ class Settings(BaseSettings):
         max_length=20,
         description="From each failed attempt of a webhook to the next, as a JSON list; each wait is up to a "
         "quarter longer, at random.",
+    )
+    chat_progress: Literal["reasoning_content", "reasoning", "none"] = Field(
+        "reasoning_content",
+        description="Where streams to clients of OpenAI's protocol tell how a run goes, and what models "
+        "think: in which member of their deltas, or nowhere.",
+    )
+    chat_helpers: str = Field(
+        "anabranch/engine",
+        description="The model that answers what chat programs ask for themselves, such as titles, in place "
+        "of a planner; empty: the planner.",
     )
     max_request_chars: PositiveInt = Field(
         4_000_000, description="Of one prompt, or of the JSON of a tool's arguments; longer are not sent."

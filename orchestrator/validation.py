@@ -1,8 +1,11 @@
-"""What the models of requests, files and settings share: non-empty texts, and problems put into words."""
+"""What requests, files and settings share: non-empty texts, strict JSON, and problems put into words."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+import math
+from collections import Counter
+from typing import Annotated, Any, Never
 
 from pydantic import StringConstraints, ValidationError
 
@@ -14,3 +17,34 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 def explain(error: ValidationError) -> str:
     """The problems of a validation in one line."""
     return explained(error, most=None, whole="request")
+
+
+def strict_json(text: str) -> Any:
+    """The value that a JSON text is.
+
+    Raises:
+        ValueError: it is none, has a member twice or a number that is not finite, or is nested too deeply.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_members, parse_constant=_refused, parse_float=_number)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"{twice[:40]!r} is given twice")
+    return members
+
+
+def _refused(constant: str) -> Never:
+    raise ValueError(f"{constant} is not a JSON number")
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return number

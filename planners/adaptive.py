@@ -19,6 +19,7 @@ from planners.forking import affordable
 from planners.kinds import ENOUGH, LOOKS, turns_of
 from planners.questions import SAMPLED, Temperature, Tokens
 from planners.shapes import form_of, shows
+from planners.signs import leans
 from planners.vote import SHORT_ANSWER, has_one_answer
 
 MOST = 64
@@ -52,13 +53,13 @@ async def adaptive(
     on one look, but for letters and words, where a program that is computed needs no other kind. Each kind
     has a length of its own, and ``max_tokens`` is the most that a branch gets after others of its kind were
     cut off. ``judge`` is that of :meth:`Run.vote`. With ``material`` characters of material or more, one call
-    answers, as of :func:`direct`; 0 is never.
+    answers, as of :func:`direct`; 0 is never. What was said before a short question counts as material.
 
     Raises:
         NodeFailed: no branch gave a completion.
         AnswerRefused: the model, or a filter, refused to answer from the material.
     """
-    if material and len(question.context) >= material and not run.first_edition:
+    if material and _given(question) >= material and not run.first_edition:
         run.decide("adaptive", "direct", {"reason": "it is a look-up in much material"})
         return await direct(run, question, max_tokens=max_tokens)
     n = max(1, affordable(run, n, reserve=0))
@@ -71,9 +72,15 @@ async def adaptive(
         turns=others,
         rule=AcrossKinds(ENOUGH[what], looks=len(LOOKS[what]), sure=NEVER if never else sure, width=n),
         choices=labels(question.choices),
-        question=question.text,
+        question=question,
         judge=judge,
         temperature=temperature,
         max_tokens=max_tokens,
     )
     return unless_split(answer)
+
+
+def _given(question: Question) -> int:
+    """Characters of what an answer is looked up in: also of the conversation, if the question leans on it."""
+    said = [turn.content for turn in question.history if turn.role != "system"] if leans(question) else []
+    return sum(map(len, (question.context, *said)))

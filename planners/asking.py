@@ -12,14 +12,14 @@ from orchestrator.consensus.equivalence import Clusters
 from orchestrator.consensus.extraction import Claim, extract_claim
 from orchestrator.errors import PlannerError
 from orchestrator.planning.run import Run
-from orchestrator.runtime.messages import Message, assistant, system, text_of, user
+from orchestrator.runtime.messages import Message, assistant, text_of, user
 from orchestrator.runtime.nodes import Node, NodeKind, Succeeded
 from orchestrator.runtime.values import Answer, Cluster, Question
 from orchestrator.voting.abstaining import no_answer
 from planners.binding import LONGEST_BOUND, Binding
 from planners.extracting import for_answer, paragraphs, shown_of
 from planners.offers import Offer, offered
-from planners.questions import LARGE, SAMPLED, SYSTEM, answer_of, guarded, material_of, slot
+from planners.questions import LARGE, SAMPLED, answer_of, conversation, guarded, material_of, slot
 from planners.references import NoFields, Numbering, Reference, at
 from planners.wanted import closest, misread
 from workers.tools.declaration import tool
@@ -164,7 +164,7 @@ class _Told:
         if name in self.results:
             return
         if len(value) > shown_of(self._run):
-            part = Question(self._inquiry.text, self._inquiry.question.context)
+            part = replace(self._inquiry.question, text=self._inquiry.text, choices=())
             value = await for_answer(self._run, part, value, name)
         self.results[name] = value
 
@@ -197,7 +197,7 @@ def prompt(question: Question, text: str, results: Mapping[str, str]) -> list[Me
     told = [slot("result", f"{name} = {value}" if value else name) for name, value in results.items()]
     if passage := closest(text, paragraphs(question.context)):
         told += [CLOSEST, slot("passage", passage)]
-    return [system(SYSTEM), user(*material_of(question), *told, slot("question", text), HOW)]
+    return [*conversation(question), user(*material_of(question), *told, slot("question", text), HOW)]
 
 
 async def _answered(run: Run, asked: list[Message], text: str, how: Asked) -> Answer:

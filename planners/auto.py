@@ -9,24 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from string import ascii_uppercase
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from orchestrator.errors import AnswerRefused, InvalidRequest, NodeFailed
 from orchestrator.planning.candidates import Candidate, candidates, cannot_afford
 from orchestrator.planning.finding import find_planner
-from orchestrator.planning.planner import planner
+from orchestrator.planning.planner import Planner, planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.splitting import split, unless_split
 from planners.fitting import tools_at_hand
-from planners.questions import chosen, set_task, slot
+from planners.questions import SAMPLED, Temperature, Tokens, chosen, set_task, slot
 from workers.showing import SHOWN, cut
 
 ROUTER = "You decide how the question above is best answered. You do not answer it. It is best answered\n"
 TOOLS = "The tools that can be used:\n"
 REPLY = "Reply with one letter."
+MOST_BRANCHES = 64
 MOST_TOOLS = 32
 """How many tools the router is told of."""
 
@@ -44,10 +45,15 @@ async def auto(
     without: Annotated[
         tuple[str, ...], BeforeValidator(_names), Field(description="planners that are not to be chosen")
     ] = (),
+    n: Annotated[int, Field(ge=1, le=MOST_BRANCHES)] | None = None,
+    temperature: Temperature | None = None,
+    max_tokens: Tokens | None = None,
 ) -> Answer:
     """Choose the method that suits the question, and write down why.
 
-    A vote whose branches are split goes on to a method that may settle it, if there is one.
+    A vote whose branches are split goes on to a method that may settle it, if there is one. ``n``,
+    ``temperature`` and ``max_tokens`` are for the method that is chosen, where it has such an option; one
+    that samples several gets no lower temperature than makes them differ.
 
     Raises:
         NodeFailed: the chosen method could not get an answer.
@@ -62,17 +68,30 @@ async def auto(
     choice = await choose(run, question, usable)
     method = choice.method
     run.decide("auto", method.name, {"reason": choice.reason, **({"left out": left_out} if left_out else {})})
-    answer = await _answer(run, question, method)
+    wishes = {"n": n, "temperature": temperature, "max_tokens": max_tokens}
+    answer = await _answer(run, question, method, wishes)
     if not split(answer):
         return answer
     others = [each for each in usable if each.settles and each.name != method.name]
-    return await _settled(run, question, unless_split(answer), others)
+    return await _settled(run, question, unless_split(answer), others, wishes)
 
 
-async def _answer(run: Run, question: Question, method: Candidate) -> Answer:
+async def _answer(
+    run: Run, question: Question, method: Candidate, wishes: Mapping[str, float | None]
+) -> Answer:
     found = find_planner(method.name)
-    answer = await found(run, question, **found.arguments(method.options))
+    options = {**_granted(found, wishes), **method.options}
+    answer = await found(run, question, **found.arguments(options))
     return replace(answer, method=method.name)
+
+
+def _granted(method: Planner, wishes: Mapping[str, float | None]) -> dict[str, Any]:
+    """Those of the wishes that a method has options for."""
+    known = method.options_model.model_fields
+    granted = {name: value for name, value in wishes.items() if value is not None and name in known}
+    if (wanted := granted.get("temperature")) is not None:
+        granted["temperature"] = max(wanted, min(SAMPLED, known["temperature"].default))
+    return granted
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +143,13 @@ def routing(run: Run, descriptions: Mapping[str, str]) -> list[str]:
     return [ROUTER, listed, *([TOOLS, slot("tools", told.rstrip())] if told else []), REPLY]
 
 
-async def _settled(run: Run, question: Question, answer: Answer, others: Sequence[Candidate]) -> Answer:
+async def _settled(
+    run: Run,
+    question: Question,
+    answer: Answer,
+    others: Sequence[Candidate],
+    wishes: Mapping[str, float | None],
+) -> Answer:
     """What the first affordable of the ``others`` makes of a question that a vote left open."""
     run.propose(lambda: answer)
     for other in others:
@@ -133,7 +158,7 @@ async def _settled(run: Run, question: Question, answer: Answer, others: Sequenc
             continue
         run.decide("auto", other.name, {"reason": f"the vote is undecided: {answer.undecided}"})
         try:
-            settled = unless_split(await _answer(run, question, other))
+            settled = unless_split(await _answer(run, question, other, wishes))
         except (NodeFailed, AnswerRefused) as error:
             run.decide("auto", f"{other.name} failed", {"reason": str(error)})
             break

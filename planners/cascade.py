@@ -75,7 +75,7 @@ async def cascade(
             rule="fixed",
             width=width,
             choices=labels(question.choices),
-            question=question.text,
+            question=question,
             judge=judge,
             role=role,
             temperature=temperature,

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from orchestrator.planning.run import Run
-from orchestrator.runtime.messages import Message, system, user
+from orchestrator.runtime.messages import Message
 from orchestrator.runtime.nodes import Succeeded
 from orchestrator.runtime.values import Question
-from planners.questions import SYSTEM, asked, guarded, said, slot
+from planners.questions import guarded, said, set_task, slot
 from workers.showing import cut
 
 READ: Final = 12_000
@@ -69,7 +69,7 @@ def _reading(run: Run, question: Question, text: str, call: str, task: str) -> l
     context = run.capabilities.max_model_len  # about a quarter to a half of it
     most = READ if context is None else min(READ, 2 * context)
     read = passages(text, f"{call} {question.text}", most)
-    return [system(SYSTEM), user(*asked(question), slot("result", read), slot("plan", call), task)]
+    return set_task(question, slot("result", read), slot("plan", call), task)
 
 
 def passages(text: str, wanted: str, most: int = READ) -> str:

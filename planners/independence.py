@@ -6,7 +6,7 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.nodes import Succeeded
 from orchestrator.runtime.values import Question
 from planners.questions import chosen, set_task
-from planners.signs import Kind, shown
+from planners.signs import Kind, leans, shown
 from workers.tools.toolbox import ROUTER as TRAINED
 
 ROUTER = (
@@ -23,14 +23,15 @@ async def unsuitable(run: Run, question: Question, *, trained: bool = False) -> 
     """Why the answer should not be written in parallel; empty if it should.
 
     The words of the question are searched for a reason first; only if they give none, the model is asked, or
-    the trained router.
+    the trained router. That one reads the question alone, so a question that leans on a conversation is the
+    model's.
     """
     if sign := shown(question):
         if sign.kind is not Kind.LIST:
             return sign.why
         run.decide("router", "A", {"reason": sign.why})
         return ""
-    if trained:
+    if trained and not leans(question):
         return await _unlikely(run, question)
     letter = await chosen(run, set_task(question, ROUTER), "ABC")
     reason = {"A": "", "B": "its points depend on each other", "C": "its answer is no list"}.get(

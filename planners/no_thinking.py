@@ -90,7 +90,7 @@ async def no_thinking(
             rule=rule or USUAL_RULES[merge],
             width=n if calls is None else max(1, min(n, calls)),
             choices=labels(question.choices),
-            question=question.text,
+            question=question,
             judge=judge,
             merge=merge,
             verifier=verifier,

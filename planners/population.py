@@ -77,7 +77,7 @@ class Population:
         self._max_tokens = max_tokens
         self._what = what
         self._clusters = Clusters(choices=labels(question.choices), costly=methods(run, judge))
-        self._judging = Judging(run, question.text, judge)
+        self._judging = Judging(run, question.text, judge, question.told)
         self._first: list[Completion] = []
 
     # -- asking -----------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ async def rounds(
             rule="fixed",
             width=n if calls is None else max(1, min(n, calls)),
             choices=labels(question.choices),
-            question=question.text,
+            question=question,
             judge=judge,
             temperature=temperature,
             max_tokens=max_tokens,

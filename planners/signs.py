@@ -43,6 +43,11 @@ class Sign:
     given: bool = False
 
 
+FEW: Final = 8
+"""Words of a question, at most, that may mean something only after what was said before it."""
+
+_WORD = re.compile(r"\w+")
+
 CHOICES: Final = Sign(Kind.SHORT, "choices", "it offers choices", given=True)
 COMPUTATION: Final = "it asks for a computation"
 ONE_ANSWER: Final = "it has one short answer"
@@ -168,11 +173,24 @@ Clauses = Sequence[_Clause]
 
 
 def shown(question: Question) -> Sign | None:
-    """The sign of a question; None where its words do not show what kind of answer it asks for."""
+    """The sign of a question; None where its words do not show what kind of answer it asks for.
+
+    Those of one that leans on a conversation show it only where they bring all that it takes.
+    """
     if question.choices:
         return CHOICES
     clauses = _clauses(looked_at(question))
-    return next((found for rule in _RULES if (found := rule(clauses))), None)
+    sign = next((found for rule in _RULES if (found := rule(clauses))), None)
+    return sign if sign is None or sign.given or not leans(question) else None
+
+
+def leans(question: Question) -> bool:
+    """Whether a question may only be understood after what was said before: it follows that, and is short.
+
+    "And in miles?" does; so might any other one of :data:`FEW` words, in whatever language.
+    """
+    talked = any(turn.role != "system" and turn.content.strip() for turn in question.history)
+    return talked and len(_WORD.findall(question.text)) <= FEW
 
 
 def asks_to_write(question: Question) -> bool:

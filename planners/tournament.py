@@ -70,7 +70,7 @@ async def tournament(
         solving(question),
         rule=rule,
         choices=labels(question.choices),
-        question=question.text,
+        question=question,
         judge=judge,
         segment=segment,
         temperature=temperature,

@@ -107,7 +107,7 @@ async def vote(
         rule=rule,
         width=width,
         choices=labels(question.choices),
-        question=question.text,
+        question=question,
         judge=judge,
         outputs=outputs,
         merge=merge,

@@ -19,7 +19,7 @@ from typer.main import get_command
 from orchestrator.api.handlers import openapi_document
 from orchestrator.api.keeping import UPLOADS
 from orchestrator.cli.app import app
-from orchestrator.cli.hosting import ENDED_SECONDS
+from orchestrator.cli.ending import ENDED_SECONDS
 from orchestrator.settings import Settings
 
 ROOT = Path(__file__).parents[1]

@@ -11,7 +11,7 @@ from orchestrator.access.drawing import Drawing
 from orchestrator.access.form import PREFIX, hash_of, is_key
 from orchestrator.access.refusals import refusal
 from orchestrator.access.remembering import Freshness, Remembered
-from orchestrator.access.reserving import Reserved, Reserving
+from orchestrator.access.reserving import Reserved, Reserving, Spending
 from orchestrator.access.spending import Prices, Tokens
 from orchestrator.settings import Settings
 from storage.accounts import Limits, Rate, Shortage
@@ -105,6 +105,12 @@ class Access:
     def reserved(self, new: NewTask, caller: Caller | None) -> AbstractAsyncContextManager[Reserved]:
         """Hold what a new task may take while the block stores it; see :meth:`Reserving.reserved`."""
         return self._reserving.reserved(new, caller)
+
+    def spending(
+        self, caller: Caller, tenant: str, tokens: int, *, seconds: float
+    ) -> AbstractAsyncContextManager[Spending]:
+        """Hold what work without a task may take while the block does it; see :meth:`Reserving.spending`."""
+        return self._reserving.spending(caller, tenant, tokens, seconds=seconds)
 
     async def put_back(self, task: Task, caller: Caller | None) -> str | None:
         """Hold what a dead task may still take; see :meth:`Reserving.put_back`."""

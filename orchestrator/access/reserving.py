@@ -43,6 +43,13 @@ class Reserved:
         return stored
 
 
+class Spending:
+    """What work without a task has used, as far as it has come: whoever does it sets ``tokens``."""
+
+    def __init__(self) -> None:
+        self.tokens = Tokens()
+
+
 class Reserving:
     """What tasks hold of the concurrency and the budgets of keys and tenants, and what they are charged."""
 
@@ -88,6 +95,35 @@ class Reserving:
             raise
         if held and reserved.stored is not None and reserved.stored.id != task.id:
             await self._store.access.settle(str(task.id), Amount())
+
+    @asynccontextmanager
+    async def spending(
+        self, caller: Caller, tenant: str, tokens: int, *, seconds: float
+    ) -> AsyncIterator[Spending]:
+        """Hold so many tokens while the block does work that is no task, and charge what that has used.
+
+        It counts as one of the tasks that the caller may have at once. If the process dies, it is free again
+        after ``seconds``.
+
+        Raises:
+            TooManyTasks, QuotaExhausted, InvalidRequest, NoPrices: as :meth:`reserved`.
+        """
+        spent = Spending()
+        limits = {} if caller.key is None else await self._limits_for(caller.key, tenant)
+        accounts = _holding(limits)
+        if not accounts:
+            yield spent
+            return
+        self._require_prices(limits)
+        bound_of(tokens, limits.values())
+        work = new_task_id()
+        wanted = Reservation(id=work, accounts=accounts, amount=self._most(limits, tokens))
+        if (shortage := await self._reserve(wanted, seconds=seconds)) is not None:
+            raise refusal(shortage)
+        try:
+            yield spent
+        finally:
+            await self._store.access.settle(work, self._prices.of(spent.tokens))
 
     async def put_back(self, task: Task, caller: Caller | None) -> str | None:
         """Hold for a dead task what it may still take, before it waits again; returns the key it belongs to.
@@ -147,13 +183,16 @@ class Reserving:
         self, task: NewTask | Task, limits: Mapping[str, Limits]
     ) -> tuple[int | None, int | None]:
         """The bound of its tokens that a task asks for, and the one that its accounts want."""
+        self._require_prices(limits)
+        asked = await self._asked(task) if limits else None
+        return asked, bound_of(asked, limits.values())
+
+    def _require_prices(self, limits: Mapping[str, Limits]) -> None:
         if not self._prices.known and any(each.cost is not None for each in limits.values()):
             raise NoPrices(
                 "the key or its tenant has a cost budget, but this service does not know what tokens cost: "
                 "set ANABRANCH_PROMPT_PRICE and ANABRANCH_COMPLETION_PRICE"
             )
-        asked = await self._asked(task) if limits else None
-        return asked, bound_of(asked, limits.values())
 
     async def _asked(self, task: NewTask | Task) -> int | None:
         """The bound that a request gives; a fork has that of its parent, and a run goes by its journal."""
@@ -177,10 +216,12 @@ class Reserving:
                     return event.data
         return None
 
-    async def _reserve(self, wanted: Reservation, *, again: bool = False) -> Shortage | None:
-        shortage = await self._store.access.reserve(wanted, LEASE_SECONDS, again=again)
+    async def _reserve(
+        self, wanted: Reservation, *, again: bool = False, seconds: float = LEASE_SECONDS
+    ) -> Shortage | None:
+        shortage = await self._store.access.reserve(wanted, seconds, again=again)
         if shortage is not None and await self._sweep():
-            shortage = await self._store.access.reserve(wanted, LEASE_SECONDS, again=again)
+            shortage = await self._store.access.reserve(wanted, seconds, again=again)
         return shortage
 
     async def _is_known(self, new: NewTask) -> bool:

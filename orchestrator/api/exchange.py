@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import re
 import unicodedata
 from collections import Counter
-from typing import Any, Never, TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
@@ -18,7 +17,7 @@ from orchestrator.api.problems import Contradiction, RequestTimeout, TooLarge, U
 from orchestrator.api.rendering import dumped
 from orchestrator.api.routes import FORMS, JSON, SAFE
 from orchestrator.errors import InvalidRequest
-from orchestrator.validation import explain
+from orchestrator.validation import explain, strict_json
 
 LONGEST_NAME = 255
 """The most characters of a tenant, an idempotency key or the id of a task."""
@@ -108,8 +107,8 @@ def json_object(text: str, limits: Limits = Limits()) -> dict[str, Any]:  # noqa
     if _depth(outside) > limits.max_depth:
         raise InvalidRequest(f"the body is nested more than {limits.max_depth} deep")
     try:
-        body = json.loads(text, object_pairs_hook=_members, parse_constant=_refused, parse_float=_number)
-    except (ValueError, RecursionError) as error:
+        body = strict_json(text)
+    except ValueError as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     if not isinstance(body, dict):
         raise InvalidRequest(f"the body is a JSON {type(body).__name__}; it must be an object")
@@ -128,25 +127,6 @@ def _depth(outside: str) -> int:
 
 
 _BRACKET = re.compile(r"[\[\]{}]")
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"{twice[:40]!r} is given twice")
-    return members
-
-
-def _refused(constant: str) -> Never:
-    raise ValueError(f"{constant} is not a JSON number")
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:40]} is too large a number")
-    return number
 
 
 def query_of(model: type[Model], request: web.Request) -> Model:

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, ExitStack
-from dataclasses import replace
+from contextlib import ExitStack
 from functools import cache
 from typing import Any
 
 import structlog
 from aiohttp import web
-from structlog.contextvars import bind_contextvars
 
 from orchestrator.access.caller import Scope
 from orchestrator.access.refusals import QuotaExhausted, TooManyTasks
-from orchestrator.api.callers import MADE, caller_of, claim, tenant_of
+from orchestrator.api.batches import BatchHandlers
+from orchestrator.api.callers import caller_of, tenant_of
 from orchestrator.api.events import CURSOR, LONGEST_CURSOR, EventsQuery, TaskEventBody, ids_of
-from orchestrator.api.exchange import body_text, header_of, json_object, merge, query_of, respond
+from orchestrator.api.exchange import body_text, header_of, json_object, query_of, respond
 from orchestrator.api.finding import ANYTHING
 from orchestrator.api.keeping import Imports, KeepingHandlers
 from orchestrator.api.limits import limits_of
 from orchestrator.api.looking import CHANGE, ChangeRequest, LookingHandlers, change_request
 from orchestrator.api.metrics import CONTENT_TYPE, HttpMeters, metrics
 from orchestrator.api.observing import caller_of_trace
+from orchestrator.api.openai.handlers import OpenAIHandlers
 from orchestrator.api.openapi import document, event_stream
 from orchestrator.api.parameters import IDEMPOTENCY_KEY, LAST_EVENT_ID, ONE, TENANT
-from orchestrator.api.places import TooManyStreams, turn
+from orchestrator.api.places import TooManyStreams
 from orchestrator.api.problems import Contradiction, Draining
 from orchestrator.api.rendering import dumped_json
+from orchestrator.api.responses.handlers import ResponseHandlers
 from orchestrator.api.routes import header, queries, route, routes_of
 from orchestrator.api.streams import Streams, last_event_id
+from orchestrator.api.submitting import REPEATED, SUBMISSIONS
 from orchestrator.api.webhooks import WebhookHandlers
+from orchestrator.batches.working import Batching
 from orchestrator.bodies import (
     ErrorBody,
     EventBody,
@@ -43,11 +46,10 @@ from orchestrator.bodies import (
 from orchestrator.errors import (
     Conflict,
     TraceTooLarge,
-    Unavailable,
     UnknownPlanner,
     UnsupportedTrace,
 )
-from orchestrator.tasks.requests import TaskRequest, parse
+from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.runs import Cursor
 from orchestrator.tasks.service import Service
 from storage.errors import (
@@ -65,22 +67,19 @@ from workers.errors import EngineUnavailable
 
 log = structlog.get_logger()
 
-ENGINE_RETRY_SECONDS = 5.0
-"""When to retry a request that was refused because no engine works."""
 
-SUBMISSIONS = 32
-"""The most submissions that are worked on at the same time; the others wait for their turn."""
-
-
-REPEATED = {"Idempotency-Replayed": "true"}
-"""Says that the task is an earlier one with the same idempotency key."""
-
-
-class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
+class Handlers(
+    LookingHandlers, KeepingHandlers, WebhookHandlers, OpenAIHandlers, ResponseHandlers, BatchHandlers
+):
     """The handlers of all routes, over one service. The docstring of each is its summary in the document."""
 
     def __init__(
-        self, service: Service, streams: Streams, draining: asyncio.Event, meters: HttpMeters
+        self,
+        service: Service,
+        batching: Batching,
+        streams: Streams,
+        draining: asyncio.Event,
+        meters: HttpMeters,
     ) -> None:
         super().__init__(service, draining)
         self._streams = streams
@@ -88,6 +87,8 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
         self._meters = meters
         self._submitting = asyncio.Semaphore(SUBMISSIONS)
         self._imports = Imports()
+        self._uploads = Imports()
+        self._batching = batching
 
     @route(
         "POST",
@@ -118,49 +119,23 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
     )
     async def submit(self, request: web.Request) -> web.Response:
         """Submit a question."""
-        if self._draining.is_set():
-            raise Draining("this process is shutting down; try again")
+        self._check_open()
         with ExitStack() as held:
             text = await body_text(request)
             async with self._turn():
                 await self._check_engine()
                 query = query_of(SubmitQuery, request)
                 body = json_object(text, limits_of(request))
-                merge(body, "idempotency_key", request, "Idempotency-Key")
-                claim(body, request)
-                merge(body, "tenant", request, "X-Tenant")
-                asked = parse(body)
+                asked = self._asked(request, body)
                 if query.wait:
                     held.enter_context(self._streams.place(asked.tenant))
-                own_id, parent = new_task_id(), caller_of_trace(request)
-                new = replace(self._service.check(asked), id=own_id, trace_parent=parent)
-                task = await self._service.accept(new, caller_of(request))
-                request[MADE] = task.id
-                bind_contextvars(task=task.id, tenant=task.tenant)
-                log.info("task accepted", planner=task.planner)
+                own_id = new_task_id()
+                task = await self._stored(request, asked, own_id)
             if query.wait and not task.status.terminal:
                 task = await self._streams.wait(task, query.wait)
         status = 200 if task.status.terminal else 202
         headers = {"Location": f"/v1/tasks/{task.id}", **({} if task.id == own_id else REPEATED)}
         return respond(task_body(task), status, headers=headers)
-
-    def _turn(self) -> AbstractAsyncContextManager[None]:
-        """Let only so many submissions be worked on, so that other requests wait for few of them."""
-        return turn(self._submitting, f"{SUBMISSIONS} tasks are being stored, and others wait; try again")
-
-    async def _check_engine(self) -> None:
-        """Refuse tasks while no engine could solve them: they would only wait and then fail."""
-        replicas = self._service.engine.snapshot().replicas
-        suspect = any(replica.state in ("starting", "down") and replica.detail for replica in replicas)
-        if not suspect or (health := await self._service.engine.health()).ok:
-            return
-        raise Unavailable(
-            f"no engine works: {health.detail}",
-            code=EngineUnavailable.code,
-            http_status=EngineUnavailable.http_status,
-            retryable=True,
-            retry_after=ENGINE_RETRY_SECONDS,
-        )
 
     @route(
         "POST",
@@ -215,8 +190,7 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers):
     )
     async def fork(self, request: web.Request) -> web.Response:
         """Run a task again with one thing changed; what does not depend on that is not computed again."""
-        if self._draining.is_set():
-            raise Draining("this process is shutting down; try again")
+        self._check_open()
         found, key = await self._find(request), header_of(request, "Idempotency-Key")
         asked = await change_request(request)
         async with self._turn():

@@ -11,10 +11,12 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from orchestrator.access.caller import Scope
 from orchestrator.access.form import PATTERN
+from orchestrator.api.dialects import Dialect
 from orchestrator.api.examples import EXAMPLES
 from orchestrator.api.refusals import RETRIED, refusals_of
 from orchestrator.api.routes import EVENTS, JSON, Content, Route
 from orchestrator.bodies import VERSION, ErrorBody, Problem
+from orchestrator.errors import Unavailable
 
 SECURITY = {
     "bearer": {
@@ -181,12 +183,14 @@ def _responses(route: Route, shared: Shared) -> dict[str, Any]:
     for status, text, body in route.answers:
         responses[str(status)] = {"description": text, "headers": limited, "content": _content(body)}
     for status, codes in refusals_of(route).items():
-        content = _refusal(status, codes)
+        content = _refusal(status, codes, route.errors_as)
         if (answer := responses.get(str(status))) is not None:
             own = answer["content"][JSON]
             own["schema"] = {"anyOf": [own["schema"], content["schema"]]}
             continue
         headers = {**limited, **(_headers("Retry-After") if status in RETRIED else {})}
+        if route.errors_as is not None:
+            headers |= _described(route.errors_as)
         if status == 401:
             headers |= _headers("WWW-Authenticate")
         meanings = "\n".join(f"- `{code}`: {meaning}" for code, meaning in codes.items())
@@ -195,20 +199,33 @@ def _responses(route: Route, shared: Shared) -> dict[str, Any]:
     return dict(sorted(responses.items()))
 
 
-def _refusal(status: int, codes: Mapping[str, str]) -> dict[str, Any]:
+def _refusal(status: int, codes: Mapping[str, str], dialect: Dialect | None) -> dict[str, Any]:
     """The body of a refusal. What engines and databases fail with is not listed to the end."""
     code: dict[str, Any] = {"enum": list(codes)} if status < 500 else {"type": "string"}
     first, meaning = next(iter(codes.items()))
-    example = ErrorBody(error=Problem(code=first, message=meaning, retryable=status in RETRIED))
+    example = _example(status, first, meaning, dialect)
+    model = ErrorBody if dialect is None else dialect.model
     return {
         "schema": {
             "allOf": [
-                reference(ErrorBody),
+                reference(model),
                 {"properties": {"error": {"properties": {"code": code}}}},
             ]
         },
         "example": example.model_dump(),
     }
+
+
+def _example(status: int, code: str, meaning: str, dialect: Dialect | None) -> BaseModel:
+    retryable = status in RETRIED
+    if dialect is None:
+        return ErrorBody(error=Problem(code=code, message=meaning, retryable=retryable))
+    return dialect.body(Unavailable(meaning, code=code, http_status=status, retryable=retryable))
+
+
+def _described(dialect: Dialect) -> dict[str, Any]:
+    """The headers of the refusals of a protocol."""
+    return {name: {"description": text, "schema": {"type": "string"}} for name, text in dialect.told.items()}
 
 
 def _headers(*names: str) -> dict[str, Any]:

@@ -10,8 +10,11 @@ from contextlib import contextmanager
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from pydantic import BaseModel
 
+from orchestrator.api.dialects import Dialect
 from orchestrator.api.rendering import dumped
+from orchestrator.api.routes import route_of
 from orchestrator.bodies import ErrorBody, Problem
 from orchestrator.errors import AnabranchError, InvalidRequest, translated
 
@@ -87,12 +90,17 @@ _CODES = {404: "not_found", 405: "method_not_allowed", 417: "expectation_failed"
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Report every error as an :class:`ErrorBody`; whatever is raised ends this request alone."""
+    """Report every error as an :class:`ErrorBody`, or in the shape of the route's own protocol.
+
+    Whatever is raised ends this request alone.
+    """
+    route = route_of(request)
+    dialect = None if route is None else route.errors_as
     try:
         with translated():
             return await handler(request)
     except AnabranchError as error:
-        return refusal(error)
+        return refusal(error, dialect)
     except web.HTTPException as error:
         if error.status < 400:
             raise
@@ -102,7 +110,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         if gone:
             raise
         log.exception("request failed", method=request.method, path=request.path)
-        return refusal(Unexpected())
+        return refusal(Unexpected(), dialect)
 
 
 def _left(request: web.Request) -> bool:
@@ -130,9 +138,12 @@ def contained(what: str) -> Iterator[None]:
         raise Unexpected from error
 
 
-def refusal(error: AnabranchError) -> web.Response:
-    """The response to a request that met one of our own errors."""
-    response = _response(problem_of(error), error.http_status, error.retry_after)
+def refusal(error: AnabranchError, dialect: Dialect | None = None) -> web.Response:
+    """The response to a request that met one of our own errors, in our own shape or that of a protocol."""
+    body = problem_of(error) if dialect is None else dialect.body(error)
+    response = _response(body, error.http_status, retryable=error.retryable, retry_after=error.retry_after)
+    if dialect is not None:
+        response.headers.update(dialect.headers(error))
     if error.http_status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="anabranch"'
     return response
@@ -157,9 +168,12 @@ def http_problem(request: web.BaseRequest, error: web.HTTPException) -> web.Resp
 
 def problem(status: int, code: str, message: str) -> web.Response:
     """A response for what is not one of our own errors: malformed requests, unknown paths, bugs."""
-    return _response(ErrorBody(error=Problem(code=code, message=message, retryable=False)), status)
+    body = ErrorBody(error=Problem(code=code, message=message, retryable=False))
+    return _response(body, status, retryable=False)
 
 
-def _response(body: ErrorBody, status: int, retry_after: float | None = None) -> web.Response:
-    headers = {"Retry-After": str(math.ceil(retry_after or 1.0))} if body.error.retryable else None
+def _response(
+    body: BaseModel, status: int, *, retryable: bool, retry_after: float | None = None
+) -> web.Response:
+    headers = {"Retry-After": str(math.ceil(retry_after or 1.0))} if retryable else None
     return web.json_response(text=dumped(body), status=status, headers=headers)

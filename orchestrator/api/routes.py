@@ -15,6 +15,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from orchestrator.access.caller import Scope
+from orchestrator.api.dialects import Dialect
 from orchestrator.errors import AnabranchError
 from storage.errors import StorageError
 from workers.errors import WorkerError
@@ -59,6 +60,10 @@ class Route:
         head: whether ``HEAD`` is answered too.
         max_body: the most bytes of its body; None: as the settings say.
         watched: it tells how the process is, and is answered when nothing else can be.
+        errors_as: the protocol in whose shape it refuses; None: in our own.
+        open_ended: whether the last parameter of its path may have slashes.
+        keyed: its caller must be known as for a scope, but which scope it needs is its handler's to say.
+        form: it takes what a form can send, and so only from clients that say something no form can say.
 
     Raises:
         ValueError: it cannot be served safely as it is declared.
@@ -81,13 +86,19 @@ class Route:
     head: bool = True
     max_body: int | None = None
     watched: bool = False
+    errors_as: Dialect | None = None
+    open_ended: bool = False
+    keyed: bool = False
+    form: bool = False
 
     def __post_init__(self) -> None:
         if self.changes and self.method in SAFE:
             raise ValueError(f"{self.name}: {self.method} {self.path} must not change state")
         if self.changes and self.scope is None:
             raise ValueError(f"{self.name}: what changes state needs a scope")
-        if any(media in FORMS for media in self.media):
+        if self.keyed and self.scope is not None:
+            raise ValueError(f"{self.name}: either it has a scope, or its handler looks at scopes")
+        if any(media in FORMS for media in self.media) and not self.form:
             raise ValueError(f"{self.name}: forms of any page could send it {', '.join(self.media)}")
         if self.example is not None and isinstance(self.takes, type):
             self.takes.model_validate(dict(self.example))
@@ -97,12 +108,19 @@ class Route:
         """Whether it may answer for hours."""
         return any(EVENTS in content for _, _, content in self.answers if not isinstance(content, type))
 
+    @property
+    def pattern(self) -> str:
+        """The path as a router takes it."""
+        return f"{self.path[:-1]}:.+}}" if self.open_ended else self.path
+
     def models(self) -> Iterator[type[BaseModel]]:
         """The models of what it sends."""
         yield from self.sends
         for _, _, content in self.answers:
             if isinstance(content, type):
                 yield content
+        if self.errors_as is not None:
+            yield self.errors_as.model
 
 
 def route(
@@ -122,6 +140,10 @@ def route(
     head: bool = True,
     max_body: int | None = None,
     watched: bool = False,
+    errors_as: Dialect | None = None,
+    open_ended: bool = False,
+    keyed: bool = False,
+    form: bool = False,
 ) -> Callable[[H], H]:
     """Declare a method as a route, with its name and the first line of its docstring.
 
@@ -148,6 +170,10 @@ def route(
             head=head,
             max_body=max_body,
             watched=watched,
+            errors_as=errors_as,
+            open_ended=open_ended,
+            keyed=keyed,
+            form=form,
         )
         return handler
 
@@ -172,9 +198,9 @@ def bound(handlers: object) -> Iterator[web.RouteDef]:
     for method, each in routes_of(type(handlers)).items():
         handler = getattr(handlers, method)
         if each.method == "GET":
-            yield web.get(each.path, handler, allow_head=each.head)
+            yield web.get(each.pattern, handler, allow_head=each.head)
         else:
-            yield web.route(each.method, each.path, handler)
+            yield web.route(each.method, each.pattern, handler)
 
 
 def header(

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
+from aiohttp import web
 
-from orchestrator.api.application import create_application
+from orchestrator.api.application import batches, create_application
 from orchestrator.api.hosts import Hosts, Origins
 from orchestrator.api.listening import listening
 from orchestrator.api.signals import Signals
@@ -33,6 +35,16 @@ LOOK_SECONDS = 0.25
 """How often to look whether something has ended that must not."""
 
 
+class Make(Protocol):
+    """Makes an application over a service; see :func:`orchestrator.api.application.create_application`."""
+
+    def __call__(
+        self, service: Service, *, draining: asyncio.Event, closing: asyncio.Event, insecure: bool
+    ) -> web.Application:
+        """The application. Raises InvalidRequest."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
     """Where to listen: at a host and a port, or at the Unix socket ``uds``.
@@ -51,6 +63,7 @@ async def serve(
     binding: Binding,
     signals: Signals,
     *,
+    make: Make = create_application,
     on_listening: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Serve and work until a signal comes; then drain while the API still answers.
@@ -59,7 +72,7 @@ async def serve(
 
     A drain refuses new tasks, lets running ones go on for the grace period and hands the rest back to the
     queue. A second signal hands them back at once. The engine is started first; if it cannot be reached yet,
-    the API reports itself as unavailable until it can.
+    the API reports itself as unavailable until it can. ``make`` makes what is served, by default the API.
 
     Raises:
         WorkerError: the engine cannot be started, and trying again would not help.
@@ -68,9 +81,7 @@ async def serve(
             handed back.
     """
     closing = asyncio.Event()
-    application = create_application(
-        service, draining=signals.draining, closing=closing, insecure=binding.insecure
-    )
+    application = make(service, draining=signals.draining, closing=closing, insecure=binding.insecure)
     gc.collect()
     gc.freeze()  # what is loaded by now stays; scanning it again would hold up the event loop
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -83,7 +94,7 @@ async def serve(
     with service.health.watched():
         async with listening(application, binding.host, binding.port, uds=binding.uds) as url:
             try:
-                async with service.working():
+                async with service.working(), batches(application):
                     signals.serving(service.hand_back)
                     on_listening(url)
                     why = await _end(service.health, signals.draining)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, aclosing, suppress
-from typing import Any
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import structlog
 from aiohttp import web
@@ -22,6 +24,8 @@ from orchestrator.tasks.service import Service
 from storage.tasks import Task
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 HEARTBEAT_SECONDS = 15.0
 """Silence after which a comment is sent, so that proxies keep the event stream open."""
@@ -39,6 +43,18 @@ HEADERS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Farewells:
+    """The last frames of a stream that does not come to its end, in the words of its protocol."""
+
+    error: Callable[[AnabranchError], str]
+    closing: Callable[[], str]
+    dropped: Callable[[], str]
+
+
+OURS = Farewells(error_frame, closing_frame, dropped_frame)
+
+
 class Streams:
     """Lets clients follow the tasks of a service, until ``closing`` is set."""
 
@@ -54,6 +70,11 @@ class Streams:
         """How many event streams and waiting requests there are."""
         return self.places.held
 
+    @property
+    def closing(self) -> bool:
+        """Whether the process is about to end, and with it all streams."""
+        return self._closing.is_set()
+
     def place(self, tenant: str) -> AbstractContextManager[None]:
         """A place for one client, held while the block runs.
 
@@ -61,6 +82,17 @@ class Streams:
             TooManyStreams: there is none left, or none for this tenant.
         """
         return self.places.taken(tenant)
+
+    async def until_closing(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What comes of ``work``, which is cancelled if the process closes first; then None."""
+        async with task_group() as group:
+            working = group.create_task(work, name="what a client waits for")
+            closing = group.create_task(self._closing.wait(), name="closing of what a client waits for")
+            await asyncio.wait([working, closing], return_when=asyncio.FIRST_COMPLETED)
+            done = working.done()
+            for each in (working, closing):
+                each.cancel()
+        return working.result() if done else None
 
     async def wait(self, task: Task, seconds: float) -> Task:
         """The task once it has ended, or as it stands when the time is over or the process closes."""
@@ -90,17 +122,28 @@ class Streams:
         Raises:
             TooManyStreams: there is no place for it.
         """
-        return await self._sent(request, task.tenant, task.id, self._one(task.id, after))
+        return await self.send_frames(request, task.tenant, task.id, self._one(task.id, after))
 
     async def send_all(self, request: web.Request, tenant: str | None, runs: Runs) -> web.StreamResponse:
         """Answer with what happens to many tasks, until the client leaves. Raises like :meth:`send`."""
-        return await self._sent(request, tenant or "", "all tasks", self._many(runs))
+        return await self.send_frames(request, tenant or "", "all tasks", self._many(runs))
 
-    async def _sent(
-        self, request: web.Request, tenant: str, what: str, told: AsyncGenerator[str, None]
+    async def send_frames(
+        self,
+        request: web.Request,
+        tenant: str,
+        what: str,
+        told: AsyncGenerator[str, None],
+        *,
+        farewells: Farewells = OURS,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> web.StreamResponse:
-        """Answer with frames, and with one that says why they ended if the client can go on later."""
-        response = web.StreamResponse(headers=HEADERS)
+        """Answer with frames, and with one that says why they ended if that is not their end.
+
+        Raises:
+            TooManyStreams: there is no place for it.
+        """
+        response = web.StreamResponse(headers={**HEADERS, **headers})
         with self.place(tenant), suppress(ConnectionError):  # the client has gone
             writer = await response.prepare(request)
             assert writer is not None
@@ -112,7 +155,9 @@ class Streams:
                 patience=self._service.settings.client_seconds,
             )
             async with task_group() as group:
-                sending = group.create_task(self._frames(sender, what, told), name=f"events of {what}")
+                sending = group.create_task(
+                    self._frames(sender, what, told, farewells), name=f"events of {what}"
+                )
                 beating = group.create_task(sender.beat(), name=f"heartbeat of the events of {what}")
                 closing = group.create_task(self._closing.wait(), name=f"closing of the events of {what}")
                 await asyncio.wait([sending, beating, closing], return_when=asyncio.FIRST_COMPLETED)
@@ -121,12 +166,14 @@ class Streams:
                     each.cancel()
             if sender.dropped:
                 log.info("a client that reads too slowly was dropped", followed=what)
-                await sender.part(dropped_frame())
+                await sender.part(farewells.dropped())
             elif not ended:
-                await sender.part(closing_frame())
+                await sender.part(farewells.closing())
         return response
 
-    async def _frames(self, sender: Sender, what: str, told: AsyncGenerator[str, None]) -> None:
+    async def _frames(
+        self, sender: Sender, what: str, told: AsyncGenerator[str, None], farewells: Farewells
+    ) -> None:
         """Send all there is; the status has been sent, so an error ends the stream, which can be resumed."""
         try:
             with contained("the events of a task could not be sent"):
@@ -137,7 +184,7 @@ class Streams:
                         await asyncio.sleep(0)  # other requests have their turn
         except AnabranchError as error:
             log.warning("an event stream broke off", followed=what, code=error.code, error=str(error))
-            await sender.send(error_frame(error))
+            await sender.send(farewells.error(error))
 
     async def _one(self, task_id: str, after: int) -> AsyncGenerator[str, None]:
         async with aclosing(self._service.events(task_id, after=after)) as events:

@@ -8,10 +8,11 @@ from pathlib import Path
 import typer
 from rich.progress import Progress
 
+from orchestrator.cli.ending import INTERRUPTED, run_here
 from orchestrator.cli.printing import output
 from orchestrator.cli.reporting import print_evidence
 from orchestrator.cli.saying import dump, say, tell
-from orchestrator.cli.solving import INTERRUPTED, Inputs, handing_back, opened, run_here
+from orchestrator.cli.solving import Inputs, handing_back, opened
 from orchestrator.cli.terminal import Terminal
 from orchestrator.cli.ticking import Announcer
 from orchestrator.opening import opened_store

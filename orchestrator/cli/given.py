@@ -57,16 +57,16 @@ def settings(**given: str | bool | None) -> Settings:
     from orchestrator.errors import InvalidRequest
 
     own = [option for name, option in _OF_THIS_PROCESS.items() if given.get(name) is not None]
-    elsewhere = flags()
-    if elsewhere.url is not None and own:
+    named = {**given_of(**_named(flags())), **given_of(**given)}
+    if "url" in named and own:
         raise InvalidRequest(
             f"--url asks a service elsewhere, and {', '.join(own)} sets up one of this process; give one or "
             "the other"
         )
-    made = _settings(**given, **_named(elsewhere))
-    if elsewhere.url is None and own:
+    made = _settings(**named)
+    if "url" not in named and own:
         return made.model_copy(update={"url": None})
-    if made.url is None and (elsewhere.key or elsewhere.key_file):
+    if made.url is None and "key" in named:
         raise InvalidRequest("a key is for a service elsewhere; give its --url too, or set ANABRANCH_URL")
     return made
 
@@ -142,3 +142,11 @@ def _settings(**given: str | bool | None) -> Settings:
 def given_of(**values: Any) -> dict[str, Any]:
     """The values that were given."""
     return {name: value for name, value in values.items() if value is not None and value != {}}
+
+
+def seconds_or_time(said: str | None) -> float | str | None:
+    """A deadline as a request has it: a number of seconds, or the text of a time."""
+    try:
+        return None if said is None else float(said)
+    except ValueError:
+        return said

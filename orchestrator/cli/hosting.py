@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import threading
 from functools import partial
 
 import typer
 
-from orchestrator.api.server import Binding, check_binding, serve
+from orchestrator.api.application import create_application
+from orchestrator.api.server import Binding, Make, check_binding, serve
 from orchestrator.api.signals import obeyed
+from orchestrator.cli.ending import ENDED_SECONDS, end_within
 from orchestrator.cli.saying import tell
 from orchestrator.cli.solving import CLOSING_SECONDS, opened
 from orchestrator.cli.ticking import Announcer
@@ -21,12 +21,12 @@ from orchestrator.toolbox import build_toolbox
 
 GIVEN_UP_SECONDS = CLOSING_SECONDS + 3.0
 """How long a process may take to end that is told to while it starts."""
-ENDED_SECONDS = 2 * CLOSING_SECONDS + 5.0
-"""How long a process may take to end after it has handed back its tasks."""
 
 
-def serve_here(settings: Settings, binding: Binding) -> None:
-    """Serve the API until a signal comes, then drain.
+def serve_here(
+    settings: Settings, binding: Binding, *, make: Make = create_application, path: str = ""
+) -> None:
+    """Serve until a signal comes, then drain: the API, or what ``make`` makes, which is found at ``path``.
 
     Raises:
         InvalidRequest: there is no such host, or it must not be served without keys.
@@ -36,7 +36,7 @@ def serve_here(settings: Settings, binding: Binding) -> None:
     toolbox = build_toolbox(settings)
 
     async def run() -> int:
-        async with obeyed(on_given_up=lambda number: _end_within(GIVEN_UP_SECONDS, 128 + number)) as signals:
+        async with obeyed(on_given_up=lambda number: end_within(GIVEN_UP_SECONDS, 128 + number)) as signals:
             try:
                 with translated():
                     async with opened(
@@ -51,11 +51,14 @@ def serve_here(settings: Settings, binding: Binding) -> None:
                                 service,
                                 binding,
                                 signals,
-                                on_listening=lambda url: tell(f"listening on {url}"),
+                                make=make,
+                                on_listening=lambda url: tell(
+                                    f"listening on {url}{'' if binding.uds else path}"
+                                ),
                             )
                         finally:
                             if signals.draining.is_set():
-                                _end_within(ENDED_SECONDS, 0 if signals.first else 1)
+                                end_within(ENDED_SECONDS, 0 if signals.first else 1)
             except asyncio.CancelledError:
                 if signals.first is None:
                     raise
@@ -70,15 +73,3 @@ def serve_here(settings: Settings, binding: Binding) -> None:
         ) from None
     if code:
         raise typer.Exit(code)
-
-
-def _end_within(seconds: float, code: int) -> None:
-    """End the process even if something in it does not: a thread that waits for a lock, or a tool."""
-
-    def end() -> None:
-        os.write(2, b"the process does not end by itself and is ended\n")
-        os._exit(code)
-
-    ending = threading.Timer(seconds, end)
-    ending.daemon = True
-    ending.start()

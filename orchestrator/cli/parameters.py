@@ -38,6 +38,16 @@ Seed = Annotated[int | None, typer.Option(help="All sampling seeds are derived f
 Model = Annotated[
     str | None, typer.Option(help="A catalogue name, a GGUF file, or the model that a server should use.")
 ]
+AbstainBelow = Annotated[
+    float | None,
+    typer.Option(
+        min=0.001, max=1, help="Abstain if the answer is not known to be right with this probability."
+    ),
+]
+BudgetTokens = Annotated[
+    int | None, typer.Option(help="Most tokens of all calls; then the best answer so far.")
+]
+BudgetSeconds = Annotated[float | None, typer.Option(help="Longest wall time of the run.")]
 
 FixPermissions = Annotated[
     bool,

@@ -9,9 +9,10 @@ from dataclasses import asdict
 import typer
 
 from orchestrator.cli.elsewhere import opened_runs
+from orchestrator.cli.ending import run_here
 from orchestrator.cli.printing import output, print_solution, table
 from orchestrator.cli.saying import dump, say
-from orchestrator.cli.solving import named_value, opened_solver, run_here, stopping
+from orchestrator.cli.solving import named_value, opened_solver, stopping
 from orchestrator.cli.ticking import Announcer
 from orchestrator.opening import opened_store
 from orchestrator.planning.finding import find_planner

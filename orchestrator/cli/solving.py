@@ -7,7 +7,7 @@ import importlib
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     aclosing,
@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import typer
 
 from orchestrator.cli.elsewhere import opened_service_elsewhere
+from orchestrator.cli.ending import INTERRUPTED, cancel_on_sigterm, run_here
 from orchestrator.cli.live import Display
 from orchestrator.cli.printing import output, print_solution
 from orchestrator.cli.saying import clear, dump, say_json, tell
@@ -48,8 +49,6 @@ from workers.tools.toolbox import Toolbox
 T = TypeVar("T")
 
 ABSTAINED = 3
-INTERRUPTED = 130
-TERMINATED = 143
 CLOSING_SECONDS = 5.0
 """How long an engine may take to stop; one that is still starting is then abandoned."""
 
@@ -83,13 +82,19 @@ class Inputs:
     def asking(self, question: Mapping[str, Any]) -> TaskRequest:
         """The request for a question, given as the fields of a request that differ between questions.
 
+        What it says of options, sampling and budget goes before what was given for all.
+
         Raises:
             InvalidRequest: an option is not ``key=value``, or the request is wrong.
         """
         given = dict(named_value(text) for text in self.options)
-        request = parse({**self.request, **question, "options": given})
+        asked = {**self.request, **question, "options": _over(given, question.get("options", {}))}
+        for name in ("sampling", "budget"):
+            if name in question:
+                asked[name] = _over(self.request.get(name, {}), question[name])
+        request = parse(asked)
         with suppress(UnknownPlanner) if self.elsewhere else nullcontext():
-            return request.model_copy(update={"options": {**_own_sampling(request), **given}})
+            return request.model_copy(update={"options": {**_own_sampling(request), **request.options}})
         return request
 
     def toolbox(self, settings: Settings) -> Toolbox:
@@ -215,41 +220,17 @@ def opened(
     )
 
 
-def run_here(work: Coroutine[Any, Any, T]) -> T:
-    """The result of the work of a command, which a SIGTERM cancels: what it has begun must not stay behind.
-
-    Raises:
-        typer.Exit: a SIGTERM came.
-        Exception: what the work raised.
-    """
-
-    async def obeying() -> T:
-        _cancel_on_sigterm()
-        return await work
-
-    try:
-        return asyncio.run(obeying())
-    except asyncio.CancelledError:
-        raise typer.Exit(TERMINATED) from None
-
-
-def _cancel_on_sigterm() -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-
-
 @asynccontextmanager
 async def handing_back(service: Service) -> AsyncIterator[None]:
     """On SIGTERM, put the tasks that run here back into the queue, instead of letting their leases lapse.
 
-    Before and after, one ends the command; see :func:`run_here`.
+    Before and after, one ends the command; see :func:`~orchestrator.cli.ending.run_here`.
     """
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, service.hand_back)
     try:
         yield
     finally:
-        _cancel_on_sigterm()
+        cancel_on_sigterm()
 
 
 def load_tool(name: str) -> Tool:
@@ -287,6 +268,11 @@ def named_value(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+def _over(given: Mapping[str, Any], own: Any) -> Any:
+    """What was given for all questions with what one of them says over it, if that is of the same kind."""
+    return {**given, **own} if isinstance(own, Mapping) else own
 
 
 def _own_sampling(request: TaskRequest) -> dict[str, Any]:

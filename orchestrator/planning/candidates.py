@@ -79,7 +79,8 @@ def cannot_afford(budget: Budget, question: Question, calls: int) -> str:
     """Why so many calls about the question do not fit into what is left to spend; empty if they may."""
     if budget.calls is not None and budget.calls < calls:
         return f"it takes at least {calls} calls, and {budget.calls} are left"
-    tokens = calls * ((len(question.context) + len(question.text)) // CHARS_A_TOKEN + LEAST_REPLY)
+    length = len(question.context) + len(question.text) + sum(len(turn.content) for turn in question.history)
+    tokens = calls * (length // CHARS_A_TOKEN + LEAST_REPLY)
     if budget.tokens is not None and budget.tokens < tokens:
         return f"it takes at least {tokens:,} tokens or so, and {budget.tokens:,} are left"
     return ""

@@ -10,7 +10,7 @@ from orchestrator.runtime.given import SamplingOptions
 from orchestrator.runtime.messages import Draft
 from orchestrator.runtime.nodes import Node, NodeKind
 from orchestrator.runtime.tentative import TentativeVerbs
-from orchestrator.runtime.values import Answer
+from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.ahead import USUAL, Firm, Successor, run_ahead
 from orchestrator.voting.ballot import SEGMENT, Ballot, Draws, Merge, Turn
 from orchestrator.voting.judging import Judge, check_judges
@@ -33,7 +33,7 @@ class Run(TentativeVerbs):
         rule: StopRule | str | None = None,
         width: int | None = None,
         choices: Sequence[str] = (),
-        question: str = "",
+        question: Question | str = "",
         judge: Judge = "none",
         outputs: str | Tool | None = None,
         merge: Merge = "majority",
@@ -48,11 +48,12 @@ class Run(TentativeVerbs):
 
         ``rule`` is a stop rule or its spec (``"beta:0.99"``), by default the one that the run was begun with;
         ``width`` is the most branches to start; ``choices`` are the labels of a multiple-choice question.
-        ``judge`` says who compares claims in free text, and ``question`` is the question that the judge is
-        told they answer. ``outputs`` is a tool that runs the programs that the branches write: programs are
-        equal if their outputs are. ``merge`` says how one answer is made from all of them. ``verifier`` is a
-        tool that takes ``question`` and ``answer`` and returns whether the answer is right. If the rule looks
-        at branches as they run, they are generated in segments of ``segment`` tokens. ``turns`` are further
+        ``judge`` says who compares claims in free text, and ``question`` is what is asked, which
+        the judge is told; as a :class:`Question`, after the last words of each side before it. ``outputs`` is
+        a tool that runs the programs that the branches write: programs are equal if their outputs are.
+        ``merge`` says how one answer is made from all of them. ``verifier`` is a tool that takes ``question``
+        and ``answer`` and returns whether the answer is right. If the rule looks at branches as they run,
+        they are generated in segments of ``segment`` tokens. ``turns`` are further
         prompts for the same question, which the branches take in turns with the first; as
         :class:`~orchestrator.voting.ballot.Turn`, one has a kind, sampling and a reading of its own, the role
         of another model, and a weight. ``draws`` "arithmetic" spreads the branches evenly over what the model
@@ -75,7 +76,8 @@ class Run(TentativeVerbs):
             parsed,
             {"temperature": usual.temperature, "max_tokens": usual.max_tokens, **sampling},
             choices=tuple(choices),
-            question=question,
+            question=question.text if isinstance(question, Question) else question,
+            told=question.told if isinstance(question, Question) else question,
             judge=judge,
             outputs=outputs,
             merge=merge,

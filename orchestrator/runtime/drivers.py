@@ -37,6 +37,13 @@ It gives none where what engines say is redacted: half of a secret would not be 
 """
 
 
+OnSpeech = Callable[[str, Callable[[], str], Callable[[], str]], None]
+"""Called with the path of the call whose text is the answer, and what gives its text and its thinking so far.
+
+It is not called where what engines say is redacted.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """An external event on its way to the executor.
@@ -56,10 +63,17 @@ class Drivers:
     ``reached`` names the bound that has been reached, which the executor is told when it waits.
     """
 
-    def __init__(self, environment: Environment, recorder: Recorder, on_progress: OnProgress | None) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        recorder: Recorder,
+        on_progress: OnProgress | None,
+        on_speech: OnSpeech | None = None,
+    ) -> None:
         self._environment = environment
         self._recorder = recorder
         self._on_progress = on_progress
+        self._on_speech = None if environment.redact else on_speech
         self._inbox: asyncio.Queue[Arrival] = asyncio.Queue()
         self._group: asyncio.TaskGroup | None = None
         self._calls_to = f"a call to {name_of(environment.engine)}"
@@ -202,6 +216,8 @@ class Drivers:
                     return False
                 received.take(chunk)
                 self._count(node.path, chunk.tokens, received)
+                if received.answers and self._on_speech is not None:
+                    self._on_speech(node.path, received.said, received.thought)
                 if piece := received.piece():
                     self._inbox.put_nowait(Arrival(EventType.NODE_CHUNK, node.path, {"text": piece}))
                 if chunk.finish_reason is not None:

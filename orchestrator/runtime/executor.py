@@ -22,7 +22,7 @@ from orchestrator.runtime.account import Account
 from orchestrator.runtime.answers import answer_of
 from orchestrator.runtime.beginning import Beginning
 from orchestrator.runtime.border import Border
-from orchestrator.runtime.drivers import Drivers, OnProgress
+from orchestrator.runtime.drivers import Drivers, OnProgress, OnSpeech
 from orchestrator.runtime.environment import Environment, Recorder, Result, RunOutcome
 from orchestrator.runtime.graph import Graph
 from orchestrator.runtime.interruption import RunEnded, paused
@@ -63,6 +63,7 @@ class Executor(Generic[Handle]):
         memo: the results of another run, for a fork of it.
         on_progress: called with the path of a call, the number of tokens that it has generated so far, and
             what gives the end of their text.
+        on_speech: called with the path of the call whose text is the answer, and what gives its text.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Executor(Generic[Handle]):
         since: float = 0.0,
         memo: Memo | None = None,
         on_progress: OnProgress | None = None,
+        on_speech: OnSpeech | None = None,
     ) -> None:
         self.environment = environment
         self.now = 0.0
@@ -86,7 +88,7 @@ class Executor(Generic[Handle]):
         self._live = environment.engine is not None or memo is not None
         self._offers: dict[str, Callable[[], Answer | None]] = {}
         self._account = Account(environment.budget)
-        self._drivers = Drivers(environment, recorder, on_progress)
+        self._drivers = Drivers(environment, recorder, on_progress, on_speech)
         self._journal = Journaling(
             self._record, recorder, live=self._live, next_seq=next_seq, on_resumed=self._resumed
         )

@@ -26,7 +26,7 @@ BITS = 14_000
 """The longest integer that is kept: Python writes, and reads, no more than 4,300 digits."""
 
 OMITTED = "omitted"
-"""In the metadata of a field of a dataclass: it is left out of the journal where it is None."""
+"""In the metadata of a field of a dataclass: it is left out of the journal where it is None or `()`."""
 
 UNWRITTEN = "unwritten"
 """In the metadata of a field of a dataclass: the journal never has it, since a replay makes it again."""
@@ -128,7 +128,7 @@ class _Form:
                 members = [(name, getattr(value, name)) for name in _field_names(own)]
                 omitted = _omitted_names(own)
                 return self._object(
-                    (name, item) for name, item in members if item is not None or name not in omitted
+                    (name, item) for name, item in members if name not in omitted or not _is_empty(item)
                 )
             case "completion":
                 return self.of(value.text)
@@ -218,8 +218,12 @@ def _field_names(kind: Any) -> tuple[str, ...]:
 
 @lru_cache(1_000)
 def _omitted_names(kind: Any) -> frozenset[str]:
-    """The fields that are left out where they are None, so that older journals lack nothing."""
+    """The fields that are left out where they are empty, so that older journals lack nothing."""
     return frozenset(field.name for field in fields(kind) if field.metadata.get(OMITTED))
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (type(value) is tuple and not value)
 
 
 def _type_name(value: object) -> str:

@@ -22,10 +22,12 @@ class Received:
     """What has arrived of a completion so far.
 
     ``text`` is what the planner had read of it when its stream was cut off; the next call continues that.
+    ``answers`` says that it is the answer of the run: nothing in a scope of its own is.
     """
 
     def __init__(self, node: Node[Any], work: Generation) -> None:
         self.text = node.received if isinstance(node, Stream) else ""
+        self.answers = work.answers and "." not in node.path
         self._breaks = work.breaks
         self._handed = len(self.text)
         self._parts: list[str] = [self.text]
@@ -79,6 +81,14 @@ class Received:
         piece = text[self._handed : end]
         self._handed = max(end, self._handed)
         return piece
+
+    def said(self) -> str:
+        """All of the text that has arrived."""
+        return "".join(self._parts)
+
+    def thought(self) -> str:
+        """All of the thinking that has arrived apart from the text."""
+        return "".join(self._reasoning)
 
     def latest(self) -> str:
         """The end of what has arrived: of the text, or of the thinking while there is no text."""

@@ -4,18 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from orchestrator.runtime.plain import OMITTED, UNWRITTEN
+from orchestrator.runtime.plain import OMITTED, UNWRITTEN, cut
 from workers.calls import Usage
+
+TOLD = 2_000
+"""Characters of what either side said before a question that a judge or a verifier is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A message of the conversation before a question: instructions, or what was asked and answered."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, the material to answer from, and the choices of a multiple-choice question."""
+    """What is asked, the material to answer from, and the choices of a multiple-choice question.
+
+    ``history`` is the conversation before it, oldest first. ``format`` is the form that the text of the
+    answer is to have: ``{"type": "json_object"}``, or ``{"type": "json_schema", "schema": …}``.
+    """
 
     text: str
     context: str = ""
     choices: tuple[str, ...] = ()
+    history: tuple[Turn, ...] = field(default=(), metadata={OMITTED: True})
+    format: Mapping[str, Any] | None = field(default=None, hash=False, metadata={OMITTED: True})
+
+    @property
+    def told(self) -> str:
+        """The question for whoever is told nothing else: after the last words of each side before it."""
+        last = {turn.role: turn.content.strip() for turn in self.history if turn.role != "system"}
+        before = [f"{role}: {cut(said, TOLD)}" for role, said in sorted(last.items(), reverse=True) if said]
+        told = ["Before the question:", *before, "", "The question:", self.text]
+        return "\n".join(told) if before else self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ class Verbs:
         functions: Sequence[Tool] = (),
         scored: bool = False,
         return_token_ids: bool = False,
+        answers: bool = False,
         **sampling: Unpack[SamplingOptions],
     ) -> Node[Completion]:
         """Ask an engine for a completion.
@@ -81,6 +82,8 @@ class Verbs:
         ``scored`` asks for the confidence and the entropy of each token (``Completion.confidences``), which
         are kept in place of the log-probabilities that they are computed from. ``return_token_ids`` keeps the
         tokens of a completion that another call continues: its prompt ends with ``assistant(completion)``.
+        ``answers`` says that the text, without thinking and echoes of the prompt, becomes the answer: outside
+        of scopes of their own, who follows the run is given it token by token.
         """
         node: Node[Completion] = self._node(Node, NodeKind.GENERATE, label)
         if scored:
@@ -93,6 +96,7 @@ class Verbs:
             scored=scored,
             return_token_ids=return_token_ids,
             functions=functions_of(functions),
+            answers=answers,
         )
         return self._add(node, work)
 

@@ -37,6 +37,8 @@ class Generation:
     return_token_ids: bool = False
     """Keep the tokens. This does not change what is asked, so it is not part of the content key."""
     functions: tuple[Function, ...] = ()
+    answers: bool = False
+    """Whether its text becomes the answer of its scope. This does not change what is asked."""
     rendered: Prompt | None = None
     """The prompt, once it is :meth:`bound`."""
 
@@ -56,6 +58,7 @@ class Generation:
             self.scored,
             self.return_token_ids,
             self.functions,
+            self.answers,
             self.prompt(),
         )
 

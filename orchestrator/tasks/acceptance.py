@@ -26,10 +26,13 @@ from orchestrator.webhooks.registry import Registry
 from storage.errors import DeadlinePassed, IllegalTransition, QueueFull, StorageError
 from storage.queueing import Rules
 from storage.store import Store
-from storage.tasks import Claim, NewTask, Task, TaskStatus
+from storage.tasks import Claim, NewTask, Priority, Task, TaskStatus
 
-_APART = {"query", "context", "choices", "planner", "seed", "tenant", "abstain_below", "webhook"}
+_APART = {"query", "context", "choices", "history", "planner", "seed", "tenant", "abstain_below", "webhook"}
 """What a request says that is not stored as it is among the options of its task."""
+
+_LATER = {"priority", "deadline", "format", "stop", "metadata", "asked_by"}
+"""Stored only where they say something, as before there were any, so that a key still finds its task."""
 
 POLL_SECONDS = 0.5
 """How often to check on a task that has the same idempotency key and runs elsewhere."""
@@ -43,6 +46,18 @@ def rules_of(settings: Settings) -> Rules:
         weights=settings.tenant_weights,
         batch_every=settings.batch_every,
     )
+
+
+def _question_of(request: TaskRequest) -> dict[str, Any]:
+    """The question as it is stored; one without a conversation as before there were any."""
+    question: dict[str, Any] = {
+        "query": request.query,
+        "context": request.context,
+        "choices": list(request.choices),
+    }
+    if request.history:
+        question["history"] = [each.model_dump() for each in request.history]
+    return question
 
 
 class Acceptance:
@@ -86,25 +101,26 @@ class Acceptance:
                 answer is to abstain where no calibration could tell when, or its webhook may not be reached.
         """
         longest = self._settings.max_query_chars
-        length = len(request.query) + len(request.context)
+        length = (
+            len(request.query) + len(request.context) + sum(len(each.content) for each in request.history)
+        )
         if length > longest:
-            raise InvalidRequest(
-                f"query and context have {length} characters; at most {longest} are accepted"
-            )
+            told = "query, context and history" if request.history else "query and context"
+            raise InvalidRequest(f"{told} have {length} characters; at most {longest} are accepted")
         options = self._find_planner(request.planner).validate(request.options)
         stored = request.model_dump(mode="json", exclude=_APART)
         if (below := self._abstain_below(request, options)) is not None:
             stored["abstain_below"] = below
         if request.budget.nodes == BudgetRequest().nodes:
             del stored["budget"]["nodes"]  # as before nodes were bounded, so that a key still finds its task
-        for name in ("priority", "deadline"):
-            if getattr(request, name) == TaskRequest.model_fields[name].default:
-                del stored[name]  # likewise
+        for name in _LATER & stored.keys():
+            if stored[name] in (None, [], {}, Priority.INTERACTIVE, {"type": "text"}):
+                del stored[name]
         webhook = None if request.webhook is None else self._webhooks.named(request.webhook, request.tenant)
         if webhook is not None:
             stored["webhook"] = webhook.id
         return NewTask(
-            question={"query": request.query, "context": request.context, "choices": list(request.choices)},
+            question=_question_of(request),
             planner=request.planner,
             options={**stored, "options": options},
             seed=request.seed,

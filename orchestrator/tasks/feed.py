@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from orchestrator.tasks.containment import apart
 from orchestrator.tasks.hold import Hold
+from orchestrator.tasks.speech import Speech
 from orchestrator.tracing.live import LiveSpans
 from storage.changes import Changes
 from storage.errors import StorageError
@@ -35,6 +36,10 @@ AT_HAND = 500
 """How many of its last events a feed has at hand while anybody follows; others are read from the store."""
 
 
+PROGRESS_SECONDS = 0.1
+"""How often listeners are woken by progress alone: more often than anybody can read."""
+
+
 class _Told(NamedTuple):
     """Progress as it was told: how often there had been any, and which event came after it."""
 
@@ -49,12 +54,13 @@ class Feed:
     It exists from the claim on, but stores nothing until it has been opened. What it has at hand is there
     once for all listeners, and a listener is no more than a place in it: one that is slow, or does not read
     at all, takes no memory and holds nobody up. Those who watch ``changes`` are told of each event, and may
-    take it from here, too. ``spans`` learn of each event.
+    take it from here, too. ``spans`` learn of each event. ``speech`` is what the answer says, as it is said.
     """
 
     def __init__(self, hold: Hold, changes: Changes | None = None, spans: LiveSpans | None = None) -> None:
         self.hold = hold
         self.spans = spans
+        self.speech = Speech()
         self._changes = changes or Changes()
         self._writer: Writer | None = None
         self._first = 0  # the number of the first event at hand, or else of the next one
@@ -63,6 +69,8 @@ class Feed:
         self._told = 0  # how often there was progress
         self._listeners = 0
         self._woken = asyncio.Event()
+        self._waking: asyncio.TimerHandle | None = None  # for progress
+        self._quiet_until = 0.0
         self._ended = False
 
     def open(self, writer: Writer, *, next_seq: int = 0) -> None:
@@ -110,7 +118,9 @@ class Feed:
             self._progress.pop(path, None)  # so that the latest is the last
             next_seq = self._first + len(self._events)
             self._progress[path] = _Told(self._told, next_seq, Progress(path, tokens, latest()))
-            self._wake()
+            if self._waking is None:
+                loop = asyncio.get_running_loop()
+                self._waking = loop.call_at(max(loop.time(), self._quiet_until), self._wake)
 
     def end(self) -> None:
         """Tell the listeners that nothing more will come."""
@@ -118,6 +128,10 @@ class Feed:
         self._wake()
 
     def _wake(self) -> None:
+        if self._waking is not None:
+            self._waking.cancel()
+            self._waking = None
+            self._quiet_until = asyncio.get_running_loop().time() + PROGRESS_SECONDS
         if self._listeners:
             woken, self._woken = self._woken, asyncio.Event()
             woken.set()
@@ -159,6 +173,25 @@ class Feed:
                     else:
                         told = item.number
                         yield item.progress
+                if ended:
+                    return
+                if woken is self._woken:
+                    await woken.wait()
+        finally:
+            self._listeners -= 1
+
+    async def listen_to_stored(self, store: Store, task_id: str, after: int) -> AsyncGenerator[Event, None]:
+        """All events after ``after``, each as the store has it: nobody will ever be told something else."""
+        self._listeners += 1
+        seen = -1
+        try:
+            while True:
+                woken, ended = self._woken, self._ended
+                if (next_seq := self._first + len(self._events)) != seen or ended:
+                    seen = next_seq
+                    async for event in self.stored(store, task_id, after):
+                        after = event.seq
+                        yield event
                 if ended:
                     return
                 if woken is self._woken:

@@ -26,8 +26,11 @@ async def followed(
     lookup: Lookup,
     task_id: str,
     after: int,
+    stored: bool = False,
 ) -> AsyncGenerator[Event | Progress, None]:
     """The events of a task after number ``after``, as they happen, up to its last one.
+
+    With ``stored`` each as the store has it, and no progress.
 
     Raises:
         StorageError: there is no such task (any more), or the database cannot be read.
@@ -39,7 +42,8 @@ async def followed(
             if (feed := runner.feed_of(task_id)) is not None:
                 await listening.aclose()
                 heard = False
-                async with aclosing(feed.listen(store, task_id, after)) as live:
+                listen = feed.listen_to_stored if stored else feed.listen
+                async with aclosing(listen(store, task_id, after)) as live:
                     async for item in live:
                         after = item.seq if isinstance(item, Event) else after
                         yield item

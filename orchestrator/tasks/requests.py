@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Self, TypedDict
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.change import Change, parse_change
 from orchestrator.runtime.values import Budget, Question
+from orchestrator.tasks.asked import MOST_TURNS, Format, Kept, Metadata, StopText, TurnRequest
 from orchestrator.validation import Text, explain
 from orchestrator.webhooks.registry import WebhookRequest
 from storage.errors import JournalDamaged
@@ -66,6 +75,9 @@ class TaskRequest(BaseModel):
     query: Text = Field(description="The question.")
     context: str = Field("", description="Material to answer from.")
     choices: tuple[Text, ...] = Field((), max_length=26, description="Makes it a multiple-choice question.")
+    history: tuple[TurnRequest, ...] = Field(
+        (), max_length=MOST_TURNS, description="The conversation before the question, oldest first."
+    )
     planner: str = Field("auto", description="The reasoning method.")
     options: dict[str, Any] = Field(default_factory=dict, description="Options of the planner.")
     sampling: SamplingRequest = SamplingRequest()
@@ -92,11 +104,40 @@ class TaskRequest(BaseModel):
     webhook: WebhookRequest | None = Field(
         None, description="Who is told over HTTP when the task has ended, besides the webhooks of its tenant."
     )
+    format: Format | None = Field(
+        None, description="The form of the answer's text: any text (also if null), or JSON of that kind."
+    )
+    stop: tuple[StopText, ...] = Field(
+        (), max_length=4, description="The answer's text ends before the first of these."
+    )
+    metadata: Metadata = Field(
+        default_factory=dict, description="Kept with the task and shown with it; without influence on it."
+    )
+    asked_by: Kept = Field(
+        default_factory=dict, description="What a protocol keeps with its task. Not shown with it."
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """JSON that is cut off is none.
+
+        Raises:
+            ValueError: the answer is to be JSON and to stop at a text.
+        """
+        if self.stop and self.form is not None:
+            raise ValueError("stop: an answer in JSON cannot be cut at a text; leave out stop or format")
+        return self
+
+    @property
+    def form(self) -> dict[str, Any] | None:
+        """The form of JSON that the answer is to have; None if it may be any text."""
+        return None if self.format is None or self.format["type"] == "text" else {**self.format}
 
     @property
     def question(self) -> Question:
         """The question as planners see it."""
-        return Question(self.query, self.context, self.choices)
+        turns = tuple(each.turn for each in self.history)
+        return Question(self.query, self.context, self.choices, turns, self.form)
 
 
 class Until(TypedDict, total=False):

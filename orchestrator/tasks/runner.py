@@ -267,6 +267,7 @@ class Runner:
             since=(task.started_at or 0.0) if events else 0.0,  # a requeued task has all its time again
             memo=Memo(origin) if task.parent_id else None,
             on_progress=feed.progress,
+            on_speech=feed.speech.say,
         )
         with hold.cancelling(lambda: executor.interrupt("cancelled")):
             result = await setup.execute(executor)

@@ -31,6 +31,7 @@ from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.runner import Runner
 from orchestrator.tasks.runs import Cursor, Runs
 from orchestrator.tasks.solution import Solution
+from orchestrator.tasks.speech import Speech
 from orchestrator.tasks.turns import Turns
 from orchestrator.tracing.live import Tracing
 from orchestrator.webhooks.registry import Registry
@@ -284,19 +285,26 @@ class Service(Lookback):
         """
         return solution_of(await self.task(task_id))
 
-    async def events(self, task_id: str, *, after: int = -1) -> AsyncGenerator[Event | Progress, None]:
-        """The events of a task after number ``after``, as they happen, up to its last one.
+    async def events(
+        self, task_id: str, *, after: int = -1, stored: bool = False
+    ) -> AsyncGenerator[Event | Progress, None]:
+        """The events of a task after number ``after``, as they happen; with ``stored`` as the store has them.
 
         Raises:
             TaskNotFound: there is no task with that id.
         """
         with translated():
             stream = followed(
-                self.store, self._runner, self._turns, self._hearing, self._lookup, task_id, after
+                self.store, self._runner, self._turns, self._hearing, self._lookup, task_id, after, stored
             )
             async with aclosing(stream) as items:
                 async for item in items:
                     yield item
+
+    def speech_of(self, task_id: str) -> Speech | None:
+        """What the answer of a task says while it is said, if the task runs here."""
+        feed = self._runner.feed_of(task_id)
+        return None if feed is None else feed.speech
 
     async def cancel(self, task_id: str) -> Task:
         """Cancel a task. A queued one ends at once, a running one as soon as its process learns of the

@@ -84,6 +84,7 @@ class Turn:
 class Ballot:
     """What a vote is about; the fields are the arguments of :meth:`Run.vote`.
 
+    ``told`` is the question as a judge and a verifier are told it, with what was said before it.
     ``sampling`` holds keyword arguments of :meth:`Run.generate`, including temperature and max_tokens.
     """
 
@@ -92,6 +93,7 @@ class Ballot:
     sampling: Mapping[str, Any]
     choices: tuple[str, ...] = ()
     question: str = ""
+    told: str = ""
     judge: Judge = "none"
     merge: Merge = "majority"
     outputs: str | Tool | None = None

@@ -63,10 +63,14 @@ def methods(run: Verbs, judge: Judge) -> tuple[Costly, ...]:
 
 
 class Judging:
-    """Verdicts for one vote. The judge's bias is measured once, when it is first asked."""
+    """Verdicts for one vote. The judge's bias is measured once, when it is first asked.
 
-    def __init__(self, run: Verbs, question: str, judge: Judge) -> None:
+    ``told`` is the question as a model is told it, where that is more than its text.
+    """
+
+    def __init__(self, run: Verbs, question: str, judge: Judge, told: str = "") -> None:
         self._run = run
+        self._told = told or question
         self._question = question
         self._judge = judge
         self._bias: float | None = None
@@ -102,7 +106,7 @@ class Judging:
 
     def _compare(self, left: str, right: str) -> Node[Completion]:
         return self._run.generate(
-            judge_prompt(self._question, left, right),
+            judge_prompt(self._told, left, right),
             label="judge",
             role="judge",
             temperature=0.0,

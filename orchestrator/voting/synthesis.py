@@ -143,7 +143,7 @@ class Synthesis:
         said = {branch.verified for branch in self._finished if branch.cluster == cluster} - {None}
         if said or self._ballot.verifier is None:
             return any(said) if said else None
-        arguments = {"question": self._ballot.question, "answer": claim.text}
+        arguments = {"question": self._ballot.told, "answer": claim.text}
         outcome = await self._run.tool(self._ballot.verifier, arguments).settled()
         value = outcome.value if isinstance(outcome, Succeeded) else None
         return value if isinstance(value, bool) else None

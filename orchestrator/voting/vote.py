@@ -58,7 +58,7 @@ class _Vote:
         self.arrivals: Arrivals[Any] = run.arrivals()
         self._run = run
         self._ballot = ballot
-        self._judging = Judging(run, ballot.question, ballot.judge)
+        self._judging = Judging(run, ballot.question, ballot.judge, ballot.told)
         self._steps: dict[str, tuple[Step, LiveBranch]] = {}
         self._alarm: Node[Any] | None = None
         self._offset = run.random.random() if ballot.draws == "arithmetic" else None
@@ -156,7 +156,7 @@ class _Vote:
         if claim is None or self._ballot.verifier is None:
             self.poll.count(branch)
         else:
-            arguments = {"question": self._ballot.question, "answer": claim.text}
+            arguments = {"question": self._ballot.told, "answer": claim.text}
             self._await(self._run.tool(self._ballot.verifier, arguments), "verdict", branch)
 
     async def place(self, index: int | None, claim: Claim | None) -> int | None:

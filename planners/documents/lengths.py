@@ -13,7 +13,7 @@ from typing import Final
 from orchestrator.errors import InvalidRequest
 from orchestrator.planning.run import Run
 from orchestrator.runtime.values import Question
-from planners.questions import SYSTEM, asked
+from planners.questions import asked, conversation
 
 FEWEST: Final = 48
 """Tokens of material below which a prompt says too little to be worth a call."""
@@ -85,13 +85,21 @@ def room_for(
     if context is None:
         return Room(chunk, quotes, answer, FACTS)
     quotes, answer, facts = min(quotes, context // 4), min(answer, context // 4), min(FACTS, context // 8)
-    told = max(map(tokens_in, instructions)) + tokens_in(SYSTEM) + TEMPLATE + facts
+    told = max(map(tokens_in, instructions)) + TEMPLATE + facts
     own = tokens_in(*asked(replace(question, context="")))
-    needed = told + max(min(QUESTION, context // 8), own) + max(quotes, answer)
+    before = _tokens_before(question)
+    needed = before + told + max(min(QUESTION, context // 8), own) + max(quotes, answer)
     if context - needed < FEWEST:
         raise InvalidRequest(
             f"the context of {run.capabilities.model} has {context:,} tokens, of which {needed:,} go to the "
-            f"question, the instructions and the completion: no {FEWEST} are left for a chunk of the "
-            "material; ask a shorter question, or use a model with a larger context"
+            f"question, the conversation before it, the instructions and the completion: no {FEWEST} are "
+            "left for a chunk of the material; ask a shorter question, or use a model with a larger context"
         )
     return Room(min(chunk, context - needed), quotes, answer, facts)
+
+
+def _tokens_before(question: Question) -> int:
+    """Tokens of the system text and of the conversation, whose messages have a template each."""
+    messages = conversation(question)
+    told = tokens_in(*(str(part) for message in messages for part in message.parts))
+    return told + TEMPLATE * (len(messages) - 1)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from orchestrator.runtime.messages import Message, Part, system, user
+from orchestrator.runtime.messages import Message, Part, user
 from orchestrator.runtime.values import Question
-from planners.questions import SYSTEM, asked, slot
+from planners.questions import asked, conversation, slot
 
 QUOTE: Final = (
     "The material is one part of a longer text. Copy from it, word for word, the sentences that help to "
@@ -46,7 +46,7 @@ ALONE: Final = (
 def over(material: str, task: str, question: Question, *more: Part) -> list[Message]:
     """The prompt with a task about a piece of the material; ``more`` comes after the question."""
     return [
-        system(SYSTEM),
+        *conversation(question),
         user(slot("material", material), task, "".join(asked(replace(question, context=""))), *more),
     ]
 

@@ -12,15 +12,23 @@ from orchestrator.errors import AnswerRefused, InvalidRequest
 from orchestrator.planning.planner import planner
 from orchestrator.planning.run import Run
 from orchestrator.runtime.given import SamplingOptions
-from orchestrator.runtime.messages import Message, system, user
+from orchestrator.runtime.messages import Message, user
 from orchestrator.runtime.nodes import Node, NodeKind, Succeeded
-from orchestrator.runtime.values import Answer, Question
+from orchestrator.runtime.values import Answer, Question, Turn
 from orchestrator.voting.abstaining import no_answer
 from planners.acting import CONCLUDING, FROM_RESULTS, LONGEST_SHOWN, told
 from planners.calls import NO_CALLING
 from planners.forking import CriticalPath, affordable, waves
 from planners.handing import PLAIN, instead
-from planners.questions import SYSTEM, Temperature, Tokens, answer_of, guarded_question, set_task, slot
+from planners.questions import (
+    Temperature,
+    Tokens,
+    answer_of,
+    conversation,
+    guarded_question,
+    set_task,
+    slot,
+)
 from planners.spawn_join.conversations import (
     BY_CALL,
     BY_MARKERS,
@@ -86,6 +94,7 @@ async def spawn_join(
         how = "continues" if run.capabilities.assistant_prefill else "does not continue"
         run.decide(BY, "text", {"reason": f"form={form}", "engine": f"it {how} what an assistant has said"})
     depth = depth if run.budget.depth is None else min(depth, run.budget.depth)
+    asked = guarded_question(question, *TAGS)
     share = Share(
         children=children if depth else 0,
         depth=depth,
@@ -95,9 +104,9 @@ async def spawn_join(
         returned=returned,
         temperature=temperature,
         by_calls=by_calls,
+        history=asked.history,
     )
     path = CriticalPath()
-    asked = guarded_question(question, *TAGS)
     prompt = set_task(asked, *share.invitation(), CONCLUDING)
     parent = Member(run, share, path, share.conversation(run, prompt, joins=False), max_tokens)
     run.propose(parent.so_far)
@@ -130,7 +139,10 @@ async def spawn_join(
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a member of the tree may spend. A child's is a part of its parent's, whatever its siblings do."""
+    """What a member of the tree may spend. A child's is a part of its parent's, whatever its siblings do.
+
+    ``history`` is the conversation before the question, which all members know.
+    """
 
     children: int
     depth: int
@@ -140,6 +152,7 @@ class Share:
     returned: int
     temperature: float
     by_calls: bool
+    history: tuple[Turn, ...]
     level: int = 0
 
     def of_child(self, spawned: int, left: int, beside: int) -> Share:
@@ -260,14 +273,17 @@ class Member:
 
 
 async def child(run: Run, message: str, share: Share, path: CriticalPath) -> str:
-    """Do what a message says, knowing nothing else; returns what joins, or what is said in the last turn.
+    """Do what a message says, knowing no more than the conversation before the question.
+
+    Returns what joins, or what is said in the last turn.
 
     Raises:
         NodeFailed: a call failed.
         AnswerRefused: the model, or a filter, refused.
     """
     joining = JOIN_BY_CALL if share.by_calls else JOIN_BY_MARKERS
-    prompt = [system(SYSTEM), user(CHILD, *share.invitation(), joining, slot("question", message))]
+    task = CHILD, *share.invitation(), joining, slot("question", message)
+    prompt = [*conversation(Question(message, history=share.history)), user(*task)]
     member = Member(run, share, path, share.conversation(run, prompt, joins=True), share.child_tokens)
     ended = await member.ended()
     if ended.completion is None:

@@ -112,7 +112,7 @@ async def strategies(
         turns=others,
         rule=FirstAgreement(agree, width) if agree else FixedN(width),
         choices=labels(question.choices),
-        question=question.text,
+        question=question,
         judge=judge,
         role=target,
         temperature=temperature,

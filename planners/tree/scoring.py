@@ -48,7 +48,7 @@ def check_scoring(run: Run, verifier: str | None) -> None:
 
 def verification(run: Run, verifier: str, question: Question, claim: str) -> Node[Any]:
     """Have an answer verified, as a vote does."""
-    return run.tool(verifier, {"question": question.text, "answer": claim})
+    return run.tool(verifier, {"question": question.told, "answer": claim})
 
 
 def mark_in(outcome: Outcome[Any]) -> float | None:

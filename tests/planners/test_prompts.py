@@ -27,7 +27,7 @@ import planners.tree
 from orchestrator.consensus import judgement
 from orchestrator.consensus.asked import claim_for
 from orchestrator.planning.finding import find_planner, installed_planners
-from orchestrator.runtime.values import Question
+from orchestrator.runtime.values import Question, Turn
 from planners.invented import NAMES, NUMBERS
 from planners.kinds import FORMS
 from tests.planners.conftest import BARE, GUIDED, play
@@ -119,6 +119,9 @@ QUESTIONS = (
     Question("translate each of these into french: the gauge, the wheel and the bolt."),
     Question("write 3 slogans for gauges."),
     Question("how heavy is the bolt of the red gauge?", context=LONG),
+    Question("and of the other?", history=(Turn("system", "be kind."), Turn("assistant", "it is a wheel."))),
+    Question("how heavy?", format={"type": "json_schema", "schema": {"type": "object"}}),
+    Question("is that so?", history=(Turn("user", "it is a heavy bolt."), Turn("user", "and an old one."))),
 )
 ABLE = (
     BARE,
@@ -248,7 +251,8 @@ def own_words(text: str) -> str:
     text = re.sub(r"<(\w+)>\n.*?\n?</\1>", "", text, flags=re.DOTALL)
     text = re.sub(r"^- (?:search|fails|weigh|fits)\(.*$|1\. blue gauge", "", text, flags=re.MULTILINE)
     for question in QUESTIONS:
-        for given in (question.text, question.context, *question.choices):
+        turns = [turn.content for turn in question.history]
+        for given in (question.text, question.context, *question.choices, *turns):
             text = text.replace(given, "") if len(given) > 4 else text
     return text
 

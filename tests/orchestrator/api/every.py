@@ -12,13 +12,16 @@ from aiohttp.payload import BytesPayload
 from orchestrator.api.routes import Route
 from tests.orchestrator.api.conftest import ROUTES, Api, Reply
 
-OWNED = ("/v1/tasks/{id}", "/v1/webhooks/{id}")
+OWNED = ("/v1/tasks/{id}", "/v1/webhooks/{id}", "/v1/responses/{id}")
 """The beginnings of the paths that are about one thing of a tenant; :func:`owned` makes one of each."""
 
 FOR_EVERYBODY = [route for route in ROUTES if route.scope is None]
 KEYED = [route for route in ROUTES if route.scope is not None]
 CHANGING = [route for route in ROUTES if route.changes]
-ABOUT_ONE = [route for route in ROUTES if "{" in route.path]
+MODELS = "/v1/models/{id}"
+"""The path that is about something which is no tenant's."""
+
+ABOUT_ONE = [route for route in ROUTES if "{" in route.path and route.path != MODELS]
 TAKING_JSON = [route for route in ROUTES if "application/json" in route.media]
 
 
@@ -26,6 +29,8 @@ async def owned(api: Api, route: Route, **options: Any) -> str:
     """The path of a route, about something that a request with these options has just made."""
     if "{" not in route.path:
         return route.path
+    if route.path == MODELS:
+        return "/v1/models/anabranch/vote"
     assert route.path.startswith(OWNED), f"say here how to make what {route.path} is about"
     if route.path.startswith("/v1/webhooks"):
         webhook = await a_webhook(api, **options)
@@ -34,6 +39,9 @@ async def owned(api: Api, route: Route, **options: Any) -> str:
             ping = await api.call("POST", f"/v1/webhooks/{webhook}/ping", **options)
             path = path.replace("{delivery}", ping.body["id"])
         return path
+    if route.path.startswith("/v1/responses"):
+        path = route.path.replace("{id}", await a_response(api, **options))
+        return f"{path}?stream=true" if route.streams else path
     task = await a_task(api, **options)
     return route.path.replace("{id}", task) + _query(route, task)
 
@@ -42,6 +50,14 @@ async def a_task(api: Api, **options: Any) -> str:
     """The id of a task that nobody runs."""
     reply = await api.call("POST", "/v1/tasks", json={"query": "x", "planner": "direct"}, **options)
     assert reply.status == 202, reply.body
+    return str(reply.body["id"])
+
+
+async def a_response(api: Api, **options: Any) -> str:
+    """The id of a response that nobody works on."""
+    body = {"model": "anabranch/direct", "input": "x", "background": True}
+    reply = await api.call("POST", "/v1/responses", json=body, **options)
+    assert reply.status == 200, reply.body
     return str(reply.body["id"])
 
 
@@ -70,6 +86,13 @@ def body_of(route: Route) -> dict[str, Any]:
     if route.media:
         return {"data": BytesPayload(b"{}", content_type=route.media[0])}
     return {}
+
+
+def lasting(route: Route) -> dict[str, Any]:
+    """The options by which a client asks for a stream that lasts, as long as nobody runs tasks."""
+    if route.example is None:
+        return {}
+    return {"json": {**route.example, "model": "anabranch/direct", "stream": True}}
 
 
 async def asked(api: Api, route: Route, path: str, **options: Any) -> Reply:

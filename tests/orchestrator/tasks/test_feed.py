@@ -9,7 +9,7 @@ from contextlib import aclosing
 import pytest
 
 from orchestrator.tasks import feed as feeds
-from orchestrator.tasks.feed import Feed, Progress
+from orchestrator.tasks.feed import PROGRESS_SECONDS, Feed, Progress
 from orchestrator.tasks.hold import Hold
 from storage.events import Event, EventType
 from storage.memory import MemoryStore
@@ -88,3 +88,30 @@ async def test_only_the_latest_progress_waits(feed: Feed) -> None:
         feed.end()
         assert await first == Progress("0", 99, "so far")
         assert [item async for item in items] == []
+
+
+async def test_progress_alone_wakes_nobody_more_often_than_can_be_read(feed: Feed) -> None:
+    loop = asyncio.get_running_loop()
+    seen: list[Event | Progress] = []
+
+    async def follow() -> None:
+        async with aclosing(listen(feed)) as items:
+            async for item in items:
+                seen.append(item)
+
+    following = asyncio.create_task(follow())
+    await asyncio.sleep(0)
+    began = loop.time()
+    for tokens in range(100):
+        feed.progress("0", tokens)
+        await asyncio.sleep(PROGRESS_SECONDS / 30)
+    most = (loop.time() - began) / PROGRESS_SECONDS + 1
+    assert 1 < len(seen) <= most
+    feed.append(event(0))  # nothing that is stored waits for that
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert event(0) in seen
+    feed.progress("0", 100)
+    feed.end()
+    await following
+    assert seen[-1] == Progress("0", 100)

@@ -1,0 +1,103 @@
+"""How a run goes, told in short lines while it goes: what a chat program shows folded away as thinking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from orchestrator.runtime.nodes import NodeKind
+from storage.events import Event, EventType
+
+LONGEST = 80
+"""The most characters of what is quoted in a line."""
+
+_BRANCH = "branch "
+
+
+class Telling:
+    """Puts the events of one run into words, in their order."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, str] = {}
+        self._labels: dict[str, str] = {}
+        self._begun: list[str] = []
+
+    def lines(self, event: Event) -> Iterator[str]:
+        """What there is to tell of an event; branches that begin one after the other make one line."""
+        if event.type is EventType.NODE_ADDED:
+            yield from self._added(event)
+            return
+        if event.type not in (EventType.NODE_STARTED, EventType.NODE_CHUNK):
+            yield from self.rest()
+        match event.type:
+            case EventType.DECISION:
+                yield from _decided(event.data)
+            case EventType.NODE_SETTLED:
+                yield from self._settled(event)
+            case EventType.LIMIT_REACHED:
+                yield f"The bound of {event.data.get('limit')} is reached."
+            case EventType.RUN_RESUMED:
+                yield "Another process goes on with the run."
+
+    def rest(self) -> Iterator[str]:
+        """What has begun and was not told yet."""
+        if self._begun:
+            several = len(self._begun) > 1
+            numbers = f"{self._begun[0]} to {self._begun[-1]}" if several else self._begun[0]
+            self._begun.clear()
+            yield f"Branch{'es' * several} {numbers} begin{'s' * (not several)}."
+
+    def _added(self, event: Event) -> Iterator[str]:
+        kind, label = str(event.data.get("kind")), str(event.data.get("label", ""))
+        self._kinds[event.path], self._labels[event.path] = kind, label
+        if label.startswith(_BRANCH) and (number := label.removeprefix(_BRANCH)).isdigit():
+            self._begun.append(str(int(number) + 1))
+            return
+        yield from self.rest()
+        if kind == NodeKind.VOTE:
+            yield "A vote begins."
+        elif kind == NodeKind.TOOL:
+            yield f"Tool: {_cut(label)}."
+        elif kind == NodeKind.GENERATE and label and label != "answer" and "," not in label:
+            yield f"Step: {_cut(label)}."
+
+    def _settled(self, event: Event) -> Iterator[str]:
+        if event.data.get("outcome") == "failed":
+            error = event.data.get("error")
+            why = error.get("message") if isinstance(error, dict) else ""
+            yield f"{_cut(self._labels.get(event.path) or 'A step').capitalize()} failed: {_cut(str(why))}"
+
+
+def _decided(data: Any) -> Iterator[str]:
+    by, verdict = str(data.get("by", "")), str(data.get("verdict", ""))
+    saw = data.get("saw") if isinstance(data.get("saw"), dict) else {}
+    if by == "merge":
+        return
+    if isinstance(branch := saw.get("branch"), int):
+        yield _answered(branch, saw)
+    elif (reason := saw.get("reason")) is not None:
+        yield f"{by.capitalize()}: {_cut(verdict)}, since {_cut(str(reason), 2 * LONGEST)}."
+    elif verdict == "expand" and (more := saw.get("by")):
+        yield f"They do not agree yet: up to {more} more begin."
+    stops, _, why = verdict.partition(": ")
+    if stops in ("stop", "finish") and why:
+        yield f"Enough: {_cut(why)}."
+
+
+def _answered(branch: int, saw: Any) -> str:
+    silent = saw.get("cluster") is None
+    said = "has no answer" if silent else f"says {_cut(str(saw.get('claim', '')))}"
+    counts = saw.get("counts")
+    parts = []
+    if isinstance(counts, list) and counts and sum(counts) > 1:
+        parts.append(f"{max(counts)} of {sum(counts)} agree")
+    if isinstance(entropy := saw.get("entropy"), int | float):
+        parts.append(f"entropy {entropy:.2f}")
+    told = f" ({', '.join(parts)})" if parts else ""
+    return f"Branch {branch + 1} {said}{told}."
+
+
+def _cut(text: str, most: int = LONGEST) -> str:
+    """A text in one line, cut where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
