@@ -40,7 +40,11 @@ class Core:
                 raise closed()
             if self._solver is None:
                 plan = await asyncio.to_thread(self._plan)
-                self._solver = await self._closing.enter_async_context(plan.opened())
+                opened = await self._closing.enter_async_context(plan.opened())
+                if self._closed:  # meanwhile: nobody else closes it
+                    await self._closing.aclose()
+                    raise closed()
+                self._solver = opened
             return self._solver
 
     async def asked(self, question: Callable[[Solver], Awaitable[T]]) -> T:
@@ -71,8 +75,7 @@ class Core:
     async def close(self) -> None:
         """Bring what goes on to its end, and close the solver."""
         self._closed = True
-        async with self._opening:
-            solver, self._solver = self._solver, None
+        solver, self._solver = self._solver, None
         if solver is not None:
             await solver.leave(tuple(self._callers))
             await self._leave_streams([each for each in self._streams if not each.busy], PARTING_SECONDS)
