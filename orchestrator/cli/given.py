@@ -45,7 +45,7 @@ def keep(given: Flags) -> None:
     _FLAGS[-1] = given
 
 
-def settings(**given: str | bool | None) -> Settings:
+def settings(**given: Any) -> Settings:
     """The settings of a command that works here and on a service elsewhere; sets up logging accordingly.
 
     They name a service, as ``url``, if it is one elsewhere: with ``--url``, or by the environment if nothing
@@ -57,18 +57,19 @@ def settings(**given: str | bool | None) -> Settings:
     from orchestrator.errors import InvalidRequest
 
     own = [option for name, option in _OF_THIS_PROCESS.items() if given.get(name) is not None]
-    named = {**given_of(**_named(flags())), **given_of(**given)}
-    if "url" in named and own:
+    before = flags()
+    url, key = given.pop("url", None) or before.url, given.pop("key", None) or key_of(before)
+    if url is not None and own:
         raise InvalidRequest(
             f"--url asks a service elsewhere, and {', '.join(own)} sets up one of this process; give one or "
             "the other"
         )
-    made = _settings(**named)
-    if "url" not in named and own:
-        return made.model_copy(update={"url": None})
-    if made.url is None and "key" in named:
+    usual = _settings(**given)
+    if own:
+        usual = usual.model_copy(update={"url": None})
+    if url is None and usual.url is None and key is not None:
         raise InvalidRequest("a key is for a service elsewhere; give its --url too, or set ANABRANCH_URL")
-    return made
+    return usual.asking(url=url, key=key, plain_http=before.plain_http or None)
 
 
 def settings_here(why: str, *, about_database: bool = True, **given: str | bool | None) -> Settings:
@@ -103,11 +104,6 @@ def here_only(why: str) -> None:
 
     if flags().url is not None:
         raise InvalidRequest(f"--url: {why}")
-
-
-def _named(elsewhere: Flags) -> dict[str, str | bool | None]:
-    """The settings of a service elsewhere that were given before the command."""
-    return {"url": elsewhere.url, "key": key_of(elsewhere), "plain_http": elsewhere.plain_http or None}
 
 
 def key_of(elsewhere: Flags) -> str | None:

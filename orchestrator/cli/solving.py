@@ -14,7 +14,6 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
     nullcontext,
-    suppress,
 )
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,9 +92,13 @@ class Inputs:
             if name in question:
                 asked[name] = _over(self.request.get(name, {}), question[name])
         request = parse(asked)
-        with suppress(UnknownPlanner) if self.elsewhere else nullcontext():
-            return request.model_copy(update={"options": {**_own_sampling(request), **request.options}})
-        return request
+        try:
+            own = _own_sampling(request)
+        except UnknownPlanner:
+            if not self.elsewhere:
+                raise
+            own = {}
+        return request.model_copy(update={"options": {**own, **request.options}})
 
     def toolbox(self, settings: Settings) -> Toolbox:
         """The tools of the settings and those that were named.

@@ -36,16 +36,19 @@ class Core:
     async def solver(self) -> Solver:
         """What answers, opened if it is not."""
         async with self._opening:
-            if self._closed:
+            if self._was_closed():
                 raise closed()
             if self._solver is None:
                 plan = await asyncio.to_thread(self._plan)
                 opened = await self._closing.enter_async_context(plan.opened())
-                if self._closed:  # meanwhile: nobody else closes it
+                if self._was_closed():  # meanwhile: nobody else closes it
                     await self._closing.aclose()
                     raise closed()
                 self._solver = opened
             return self._solver
+
+    def _was_closed(self) -> bool:
+        return self._closed
 
     async def asked(self, question: Callable[[Solver], Awaitable[T]]) -> T:
         """What the solver answers.

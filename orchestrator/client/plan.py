@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any, Literal, TypedDict
 
 import structlog
-from pydantic import SecretStr
 
 from orchestrator import logs
 from orchestrator.client.local import LocalService
@@ -180,10 +179,8 @@ def _address(given: ClientOptions, settings: Settings) -> Address | None:
         if given.get("key") is not None:
             raise InvalidRequest("key is for a service elsewhere; give its url too, or set ANABRANCH_URL")
         return None
-    named = {"url": url, "key": given.get("key"), "plain_http": given.get("plain_http")}
-    secret = None if named["key"] is None else SecretStr(str(named["key"]))
-    update = {name: value for name, value in {**named, "key": secret}.items() if value is not None}
-    return address_in(settings.model_copy(update=update))
+    made = settings.asking(url=url, key=given.get("key"), plain_http=given.get("plain_http"))
+    return address_in(made)
 
 
 def address_in(settings: Settings) -> Address | None:

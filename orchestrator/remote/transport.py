@@ -71,7 +71,7 @@ class Transport:
 
     def attempts(self) -> Attempts:
         """Attempts that go on while a service that was there may be away."""
-        return Attempts(self.patience.away if self._known else self.patience.absent)
+        return Attempts(lambda: self.patience.away if self._known else self.patience.absent)
 
     async def ask(self, request: Request) -> Reply:
         """The response to a request, which is repeated where that is safe and helps.
@@ -85,7 +85,7 @@ class Transport:
                 async with self._sent(request, self._whole(request)) as response:
                     return Reply(response.status, response.headers, await self._read(response))
             except AnabranchError as error:
-                if not _may_repeat(error, request):
+                if not may_repeat(error, request):
                     raise
                 await attempts.wait(error)
 
@@ -255,7 +255,7 @@ NOT_SENT = "no_service"
 """The code of the error of a request that has not even been sent."""
 
 
-def _may_repeat(error: AnabranchError, request: Request) -> bool:
+def may_repeat(error: AnabranchError, request: Request) -> bool:
     """Whether a request may be made again after this error, and whether that could help."""
     return error.retryable and (request.again or error.code == NOT_SENT or error.code in REFUSED_UNSEEN)
 

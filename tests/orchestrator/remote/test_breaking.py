@@ -79,7 +79,7 @@ async def test_a_stream_that_is_cut_goes_on_where_it_was(open_api: Open) -> None
         proxy_to(api.port) as proxy,
         AsyncClient(url=proxy.url, patience=HASTY) as client,
     ):
-        items = []
+        items: list[Any] = []
         async for item in client.stream("How many clips?", **VOTE):
             if isinstance(item, Event) and len(items) in (0, 3, 6):
                 proxy.cut()

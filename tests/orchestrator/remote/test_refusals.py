@@ -115,7 +115,7 @@ async def test_mistakes_are_told_as_here(open_api: Open) -> None:
             raised = []
             for each in (there, here):
                 with pytest.raises(InvalidRequest) as wrong:
-                    await each.solve(query, **options)  # type: ignore[arg-type]
+                    await each.solve(query, **options)
                 raised.append((type(wrong.value), wrong.value.code))
             assert raised[0] == raised[1]
         with pytest.raises(UnknownPlanner, match="vote"):
@@ -271,6 +271,23 @@ def test_a_key_is_kept() -> None:
         == "https://example.com/anabranch/v1/tasks"
     )
     assert Address.of("http://service.example", "anb_secret", plain_http=True).key == "anb_secret"
+
+
+async def test_the_key_of_the_environment_is_for_the_service_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with answering(task()) as (url, requests):
+        monkeypatch.setenv("ANABRANCH_KEY", "anb_secret")
+        for named in (None, f"{url}/", "https://reason.example"):
+            if named is not None:
+                monkeypatch.setenv("ANABRANCH_URL", named)
+            async with client(url) as asking:
+                await asking.task("17")
+    assert [request.headers.get("Authorization") for request in requests] == [
+        "Bearer anb_secret",
+        "Bearer anb_secret",
+        None,
+    ]
 
 
 def test_what_is_given_counts_more_than_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

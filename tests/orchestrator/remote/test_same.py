@@ -18,7 +18,10 @@ from storage.trace import Trace
 from tests.orchestrator.api.conftest import Api, Open
 from workers.engines.simulator.engine import Simulator
 
-CLIPS = {"clips": {"It is \\boxed{72}": 3, "It is \\boxed{96}": 1}, "": "ok"}
+CLIPS: Mapping[str, str | Mapping[str, float]] = {
+    "clips": {"It is \\boxed{72}": 3, "It is \\boxed{96}": 1},
+    "": "ok",
+}
 ASKED: Mapping[str, Any] = {"planner": "vote", "options": {"n": 8, "rule": "fixed"}, "seed": 1}
 
 
