@@ -240,6 +240,16 @@ class Settings(BaseSettings):
     max_import_bytes: PositiveInt = Field(
         64_000_000, description="Of one trace that is imported over HTTP; larger are refused."
     )
+    max_file_bytes: PositiveInt = Field(
+        100_000_000, description="Of one file of questions for a batch; larger are refused."
+    )
+    tenant_file_bytes: PositiveInt = Field(
+        1_000_000_000, description="Of all files of a tenant together, with those of results."
+    )
+    batch_lines: PositiveInt = Field(50_000, description="Of one batch of the API.")
+    batch_width: PositiveInt = Field(
+        32, description="Lines of one batch that wait in the queue or run at the same time."
+    )
     webhook_private_hosts: tuple[str, ...] = Field(
         (),
         description="Hosts, addresses and networks that webhooks may reach although they are not of the "

@@ -16,6 +16,7 @@ ROOMS = (
     "orchestrator/cli",
     "orchestrator/mcp",
     "orchestrator/api",
+    "orchestrator/api/openai",
     "orchestrator/access",
     "orchestrator/tracing",
     "orchestrator/batches",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from orchestrator.cli.given import given_of, settings
+from orchestrator.cli.given import given_of, seconds_or_time, settings
 from orchestrator.cli.parameters import (
     AbstainBelow,
     AsJson,
@@ -63,6 +63,13 @@ def solve(
     budget_width: Annotated[int | None, typer.Option(help="Most calls and tools in flight.")] = None,
     budget_seconds: BudgetSeconds = None,
     budget_nodes: Annotated[int | None, typer.Option(help="Most nodes of the run, with notes.")] = None,
+    priority: Annotated[
+        str | None, typer.Option(help="interactive, or batch: in which line it waits to begin.")
+    ] = None,
+    deadline: Annotated[
+        str | None,
+        typer.Option(help="When the answer is of no use any more: seconds from now, or a time."),
+    ] = None,
     tenant: Annotated[str | None, typer.Option(help="The tenant of the task.")] = None,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view, and no progress.")] = False,
@@ -81,6 +88,8 @@ def solve(
         "planner": planner,
         "seed": seed,
         "abstain_below": abstain_below,
+        "priority": priority,
+        "deadline": seconds_or_time(deadline),
         "tenant": tenant,
         "sampling": given_of(temperature=temperature, top_p=top_p, max_tokens=max_tokens),
         "budget": given_of(

@@ -22,3 +22,11 @@ def settings(**given: str | bool | None) -> Settings:
 def given_of(**values: Any) -> dict[str, Any]:
     """The values that were given."""
     return {name: value for name, value in values.items() if value is not None and value != {}}
+
+
+def seconds_or_time(said: str | None) -> float | str | None:
+    """A deadline as a request has it: a number of seconds, or the text of a time."""
+    try:
+        return None if said is None else float(said)
+    except ValueError:
+        return said

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.given import settings
+from orchestrator.cli.given import given_of, settings
 from orchestrator.cli.parameters import AsJson, Database, Engine, FixPermissions, HttpTools, Mcp, Model
 
 if TYPE_CHECKING:
@@ -120,6 +120,10 @@ def assist(
     allowed_hosts: AllowedHosts = None,
     allowed_origins: AllowedOrigins = None,
     insecure: Insecure = False,
+    url: Annotated[
+        str | None, typer.Option(help="Ask the service there, instead of an engine of this process.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="A key of that service; better in ANABRANCH_KEY.")] = None,
     engine: Engine = None,
     model: Model = None,
     database: Database = None,
@@ -128,26 +132,25 @@ def assist(
     fix_permissions: FixPermissions = False,
 ) -> None:
     """Offer solve, trace and replay to assistants, as an MCP server."""
-    from orchestrator.cli.assisting import claim_pipes, offer_by_http, offer_by_pipes
-    from orchestrator.errors import InvalidRequest
+    from orchestrator.cli.assisting import check_together, claim_pipes, offer_by_http, offer_by_pipes
 
     wire = None if http else claim_pipes()
-    given = {"--host": host, "--port": port, "--uds": uds, "--insecure": insecure or None}
-    given |= {"--allowed-hosts": allowed_hosts, "--allowed-origins": allowed_origins}
-    if wire is not None and (lost := [name for name, value in given.items() if value is not None]):
-        raise InvalidRequest(f"{lost[0]}: pipes have nothing of that kind; add --http, or leave it out")
+    here = given_of(engine=engine, model=model, database=database, mcp_servers=mcp, http_tools=http_tools)
+    listening = given_of(host=host, port=port, uds=uds, insecure=insecure or None)
+    listening |= given_of(allowed_hosts=allowed_hosts, allowed_origins=allowed_origins)
+    elsewhere = given_of(url=url, key=key)
+    check_together(http=http, listening=listening, here=here, elsewhere=elsewhere)
     made = settings(
-        engine=engine,
-        model=model,
-        database=database,
-        mcp_servers=mcp,
-        http_tools=http_tools,
+        **here,
+        **elsewhere,
         allowed_hosts=allowed_hosts,
         allowed_origins=allowed_origins,
         fix_permissions=fix_permissions or None,
     )
     if wire is None:
         offer_by_http(made, _binding(host, port, uds, insecure=insecure, usual=MCP_PORT))
+    elif here:  # which counts more than a URL in the environment
+        offer_by_pipes(made.model_copy(update={"url": None}), wire)
     else:
         offer_by_pipes(made, wire)
 

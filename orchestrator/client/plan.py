@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from datetime import datetime
+from typing import Any, Literal, TypedDict
 
 import structlog
 
@@ -31,12 +32,18 @@ class SolveOptions(TypedDict, total=False):
 
     context: str
     choices: Sequence[str]
+    history: Sequence[Mapping[str, str]]
+    format: Mapping[str, Any] | None
+    stop: Sequence[str]
+    metadata: Mapping[str, str]
     planner: str | Planner
     options: Mapping[str, Any]
     sampling: Mapping[str, Any]
     budget: Mapping[str, Any]
     seed: int
     abstain_below: float | None
+    priority: Literal["interactive", "batch"]
+    deadline: float | datetime | None
     tenant: str
     idempotency_key: str | None
 

@@ -15,6 +15,7 @@ from orchestrator.api.parameters import IDEMPOTENCY_KEY, TENANT
 from orchestrator.api.places import TooManyStreams
 from orchestrator.api.responses.bodies import DeletedResponse, InputItems, ResponseBody, StreamEventBody
 from orchestrator.api.responses.creating import END_SECONDS, CreatingHandlers
+from orchestrator.api.responses.examples import REQUEST
 from orchestrator.api.responses.items import ItemsQuery, page_of
 from orchestrator.api.responses.kept import PREFIX
 from orchestrator.api.responses.reading import ResponseRequest, request_of
@@ -66,7 +67,7 @@ class ResponseHandlers(CreatingHandlers):
         errors=(*ERRORS, PreviousResponseNotFound, PreviousResponseUnanswered),
         parameters=(IDEMPOTENCY_KEY, TENANT),
         takes=ResponseRequest,
-        example={"model": "anabranch/vote", "input": "How many clips?", "background": True},
+        example=REQUEST,
         sends=(ResponseBody, StreamEventBody),
         scope=Scope.SUBMIT,
         changes=True,

@@ -25,6 +25,9 @@ Tier = Literal["auto", "default", "flex", "priority"]
 
 INSTRUCTIONS = "instructions"
 
+NO_FUNCTION: dict[str, Any] = {"type": "function", "description": None, "parameters": None, "strict": None}
+"""What a response says of a tool of which a request does not say it."""
+
 PARAMS = {"messages": "input", "response_format": "text.format", "max_tokens": "max_output_tokens"}
 """What parameters of chat completions are called here."""
 
@@ -227,7 +230,7 @@ def asked_in(request: Request, *, store: bool, instructed: bool = False) -> Aske
             **({"verbosity": asked.text.verbosity} if asked.text.verbosity else {}),
         },
         tool_choice=asked.tool_choice,
-        tools=asked.tools,
+        tools=[{**NO_FUNCTION, **tool} for tool in asked.tools],
         user=asked.user,
         content=own.content,
     )

@@ -12,7 +12,7 @@ from aiohttp.payload import BytesPayload
 from orchestrator.api.routes import Route
 from tests.orchestrator.api.conftest import ROUTES, Api, Reply
 
-OWNED = ("/v1/tasks/{id}", "/v1/webhooks/{id}")
+OWNED = ("/v1/tasks/{id}", "/v1/webhooks/{id}", "/v1/responses/{id}")
 """The beginnings of the paths that are about one thing of a tenant; :func:`owned` makes one of each."""
 
 FOR_EVERYBODY = [route for route in ROUTES if route.scope is None]
@@ -39,6 +39,9 @@ async def owned(api: Api, route: Route, **options: Any) -> str:
             ping = await api.call("POST", f"/v1/webhooks/{webhook}/ping", **options)
             path = path.replace("{delivery}", ping.body["id"])
         return path
+    if route.path.startswith("/v1/responses"):
+        path = route.path.replace("{id}", await a_response(api, **options))
+        return f"{path}?stream=true" if route.streams else path
     task = await a_task(api, **options)
     return route.path.replace("{id}", task) + _query(route, task)
 
@@ -47,6 +50,14 @@ async def a_task(api: Api, **options: Any) -> str:
     """The id of a task that nobody runs."""
     reply = await api.call("POST", "/v1/tasks", json={"query": "x", "planner": "direct"}, **options)
     assert reply.status == 202, reply.body
+    return str(reply.body["id"])
+
+
+async def a_response(api: Api, **options: Any) -> str:
+    """The id of a response that nobody works on."""
+    body = {"model": "anabranch/direct", "input": "x", "background": True}
+    reply = await api.call("POST", "/v1/responses", json=body, **options)
+    assert reply.status == 200, reply.body
     return str(reply.body["id"])
 
 
