@@ -25,9 +25,7 @@ def main() -> None:
     print(f"answer: {answer.choices[0].message.content}, tokens: {answer.usage.total_tokens}")
 
     thinking, text = "", ""
-    for chunk in litellm.completion(
-        model="openai/anabranch/vote", messages=MESSAGES, stream=True, **SERVICE
-    ):
+    for chunk in litellm.completion(model="openai/anabranch/vote", messages=MESSAGES, stream=True, **SERVICE):
         delta = chunk.choices[0].delta
         thinking += getattr(delta, "reasoning_content", None) or ""
         text += delta.content or ""

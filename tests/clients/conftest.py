@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from storage.keys import account_of_key
 from storage.accounts import Limits
+from storage.keys import account_of_key
 from storage.opening import open_store
-from tests.clients.environment import BINARIES, EXAMPLES, MODULES, require_clients
+from tests.clients.environment import BINARIES, MODULES, require_clients
 from tests.orchestrator.api.conftest import add_key
 from tests.orchestrator.api.programs import process
 
@@ -52,7 +52,7 @@ class Served:
             env=_clean(folder) | {"OPENAI_BASE_URL": self.url, "OPENAI_API_KEY": self.key} | environment,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=800,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -106,6 +106,3 @@ def node_folder(tmp_path: Path) -> Path:
 def impatient(served: Served) -> Served:
     """The service, with the key that may not ask twice at once."""
     return replace(served, key=served.hurried)
-
-
-__all__ = ["EXAMPLES", "Served"]

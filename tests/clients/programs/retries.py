@@ -1,4 +1,4 @@
-"""What OpenAI's client tries again, and what it does not: prints what came of it, and after how many retries."""
+"""What OpenAI's client tries again, and what it does not: prints what came of each."""
 
 from openai import ConflictError, NotFoundError, OpenAI
 
