@@ -127,6 +127,13 @@ class AnswerRefused(AnabranchError):
     http_status = 422
 
 
+class AnswerMisshapen(AnabranchError):
+    """The answer could not be written in the form that was asked for; the message says what was wrong."""
+
+    code = "format_failed"
+    http_status = 502
+
+
 class NodeCancelled(AnabranchError):
     """Raised in a planner that awaits a node that was cancelled."""
 

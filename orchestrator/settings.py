@@ -68,6 +68,24 @@ class Settings(BaseSettings):
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidRequest(f".env cannot be read: {error}") from None
 
+    def asking(
+        self, *, url: str | None = None, key: str | None = None, plain_http: bool | None = None
+    ) -> Self:
+        """The settings with what was given of a service elsewhere; None: nothing was.
+
+        The key of the settings is for the service that they name, if they name one, and for no other.
+        """
+        update: dict[str, Any] = {}
+        if url is not None:
+            update["url"] = url
+            if self.url is not None and self.url.rstrip("/") != url.rstrip("/"):
+                update["key"] = None
+        if key is not None:
+            update["key"] = SecretStr(key)
+        if plain_http is not None:
+            update["plain_http"] = plain_http
+        return self.model_copy(update=update)
+
     @classmethod
     @override
     def settings_customise_sources(
@@ -239,6 +257,16 @@ class Settings(BaseSettings):
     max_body_depth: int = Field(64, ge=8, le=500, description="How deep the values of a body may be nested.")
     max_import_bytes: PositiveInt = Field(
         64_000_000, description="Of one trace that is imported over HTTP; larger are refused."
+    )
+    max_file_bytes: PositiveInt = Field(
+        100_000_000, description="Of one file of questions for a batch; larger are refused."
+    )
+    tenant_file_bytes: PositiveInt = Field(
+        1_000_000_000, description="Of all files of a tenant together, with those of results."
+    )
+    batch_lines: PositiveInt = Field(50_000, description="Of one batch of the API.")
+    batch_width: PositiveInt = Field(
+        32, description="Lines of one batch that wait in the queue or run at the same time."
     )
     webhook_private_hosts: tuple[str, ...] = Field(
         (),

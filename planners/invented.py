@@ -19,7 +19,8 @@ _GROUPING: Final = re.compile(r"(?<=\d),(?=\d{3})")
 
 def given_back(question: Question, text: str) -> str:
     """The first name or number of the examples that stands in a text but not in its question; or empty."""
-    asked = _found(question.text) | _found(question.context) | _found(" ".join(question.choices))
+    turns = (turn.content for turn in question.history)
+    asked = _found(" ".join([question.text, question.context, *question.choices, *turns]))
     return next((each for each in _found(text) if each not in asked), "")
 
 

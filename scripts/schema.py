@@ -9,6 +9,7 @@ from sqlalchemy import CheckConstraint, Index, Table, UniqueConstraint
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex
 
+from storage.sql.batch_tables import batch_results, batches, file_parts, files
 from storage.sql.migrations import HEAD
 from storage.sql.tables import (
     accounts,
@@ -42,12 +43,17 @@ _PURPOSE = {
     "webhooks": "Who is told over HTTP that tasks have ended.",
     "webhook_outbox": "Ends of tasks that are still to be told, each written in the transaction of the end.",
     "webhook_deliveries": "One message to one endpoint, until some time after it was taken or given up.",
+    "files": "Files of questions, and those of results, which are nothing but the rows of `batch_results`.",
+    "file_parts": "What is in files of questions.",
+    "batches": "Files that are to be answered line by line, each line by a task.",
+    "batch_results": "What came of a line, until the file of results is deleted.",
 }
 
 _TABLES = (
     *(tasks, lines, shares, events, texts, text_uses),
     *(keys, key_secrets, accounts, reservations),
     *(webhooks, webhook_outbox, webhook_deliveries),
+    *(files, file_parts, batches, batch_results),
 )
 
 
@@ -55,7 +61,7 @@ def page() -> str:
     """The page as Markdown."""
     parts = [
         "# The tables",
-        f"Revision {HEAD}. Written by `python scripts/schema.py` from `storage/sql/tables.py`; do not edit.",
+        f"Revision {HEAD}. Written by `python scripts/schema.py` from `storage/sql/`; do not edit.",
         "JSON is stored as text (`data::json` on PostgreSQL, `json_extract(data, …)` on SQLite). "
         "Times are in seconds since the epoch. "
         "The types are those of PostgreSQL, and of SQLite where they differ.",

@@ -20,6 +20,7 @@ from storage.errors import IllegalTransition
 from storage.events import Event
 from storage.listing import Place, Wanted, has
 from storage.memory_access import MemoryAccess
+from storage.memory_batches import MemoryBatches
 from storage.memory_webhooks import MemoryWebhooks
 from storage.queueing import NO_RULES, Lengths, Rules, expired
 from storage.recording import Journal, MemoryWriter
@@ -37,6 +38,7 @@ class MemoryStore(Store):
         self.webhooks: MemoryWebhooks = MemoryWebhooks(self._tasks)
         self._journals: dict[str, Journal] = {}
         self._keys: dict[tuple[str, str], str] = {}
+        self.batches = MemoryBatches()
         self.access = MemoryAccess(self._tasks, self._keys)
         self._changes = Changes()
         self._waiting = Waiting()

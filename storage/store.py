@@ -18,6 +18,7 @@ from typing import Any, Self
 from typing_extensions import Unpack
 
 from storage.access import AccessStore
+from storage.batches import Batches
 from storage.codec import Redact
 from storage.errors import StorageError
 from storage.events import Event
@@ -74,6 +75,9 @@ class Store(ABC):
 
     redact: Redact | None = None
     """What every string passes through before it is stored."""
+
+    batches: Batches
+    """Files of questions, and the batches that answer them."""
 
     webhooks: Webhooks
     """Who is told that tasks have ended; whatever ends a task notes it there in the same transaction."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -69,6 +70,26 @@ def test_the_examples_of_tools(environment: dict[str, str]) -> None:
     told = run(script.replace("18765", str(free_port())), environment)
     assert told.startswith("2048472\n")
     assert "{'people': 2048472, 'mayor': 'Emmanuel Grégoire'}" in told
+
+
+@pytest.mark.timeout(600)
+def test_the_example_of_batches(environment: dict[str, str], tmp_path: Path) -> None:
+    run(f"cd {tmp_path}\n{examples('docs/batches.md')}", environment)
+    results = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    assert [(each["id"], each["answer"], each["carried"]) for each in results] == [
+        ("clips", "72", {"label": 72}),
+        ("coins", "72", {"label": 5}),
+    ]
+
+
+@pytest.mark.timeout(600)
+def test_the_example_of_mcp(environment: dict[str, str]) -> None:
+    page = (ROOT / "docs/mcp.md").read_text()
+    for block in re.findall(r"^```json\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
+        json.loads(block)
+    told = run(examples("docs/mcp.md"), environment).splitlines()
+    assert told[0] == "1: planner vote begins"
+    assert re.fullmatch(r"72 all \d branches agree", told[-1])
 
 
 def free_port() -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from aiohttp import web
 
+from orchestrator.api.batching import endpoints_of
 from orchestrator.api.connection import room
 from orchestrator.api.gate import Gate
 from orchestrator.api.handlers import Handlers
@@ -16,7 +18,11 @@ from orchestrator.api.observing import answering, observed
 from orchestrator.api.problems import problems
 from orchestrator.api.routes import bound
 from orchestrator.api.streams import HEARTBEAT_SECONDS, Streams
+from orchestrator.batches.working import Batching
 from orchestrator.tasks.service import Service
+
+BATCHING: web.AppKey[Batching] = web.AppKey("batching", Batching)
+"""Where an application keeps the batches of its service."""
 
 
 def create_application(
@@ -27,7 +33,7 @@ def create_application(
     insecure: bool = False,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> web.Application:
-    """The application. It runs no tasks itself: keep ``service.working()`` open beside it.
+    """The application. It runs nothing itself: keep ``service.working()`` and :func:`batches` open beside it.
 
     Once ``draining`` is set, new tasks are refused; everything else still works. Once ``closing`` is set,
     event streams and waiting requests end, each with what its client needs in order to go on elsewhere. Serve
@@ -49,13 +55,21 @@ def create_application(
     )
     streams = Streams(service, closing or asyncio.Event(), heartbeat_seconds)
     meters = HttpMeters(streams)
-    handlers = Handlers(service, streams, draining or asyncio.Event(), meters)
+    batching = Batching(service, endpoints_of(service))
+    handlers = Handlers(service, batching, streams, draining or asyncio.Event(), meters)
     limits = Limits.of(settings)
     application = web.Application(
         middlewares=[observed(meters), problems, room, gate.let_in], client_max_size=limits.max_body
     )
     application[LIMITS] = limits
+    application[BATCHING] = batching
     application.on_response_prepare.append(gate.on_response)
     application.on_response_prepare.append(answering(meters))
     application.add_routes(bound(handlers))
     return application
+
+
+def batches(application: web.Application) -> AbstractAsyncContextManager[None]:
+    """Drive the batches of an application during the block; one of another kind has none."""
+    batching = application.get(BATCHING)
+    return nullcontext() if batching is None else batching.working()

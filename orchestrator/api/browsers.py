@@ -24,9 +24,12 @@ from orchestrator.api.listening import bound_hosts
 from orchestrator.api.routes import SAFE, Route
 from orchestrator.errors import AnabranchError, InvalidRequest
 
-ASKED_HEADERS = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-API-Key, X-Tenant"
+ASKED_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Mcp-Method, Mcp-Name, "
+    "Mcp-Protocol-Version, Mcp-Session-Id, X-API-Key, X-Tenant"
+)
 SHOWN_HEADERS = (
-    "Location, Retry-After, X-RateLimit-Limit-Requests, X-RateLimit-Remaining-Requests, "
+    "Location, Mcp-Session-Id, Retry-After, X-RateLimit-Limit-Requests, X-RateLimit-Remaining-Requests, "
     "X-RateLimit-Reset-Requests"
 )
 PREFLIGHT_SECONDS = 600
@@ -93,6 +96,22 @@ class Browsers:
             raise OriginNotAllowed(f"pages of another origin may not do this ({site[:20]}); {_ADVICE}")
         if given and site == "cross-site":
             raise OriginNotAllowed(f"pages of another site may not do this; {_ADVICE}")
+
+    def check_form(self, request: web.Request) -> None:
+        """Refuse a form which any page could have sent: it has no header that a page's form cannot have, and
+        no ``Origin``, which was looked at before.
+
+        Raises:
+            OriginNotAllowed: says what to send.
+        """
+        bearer = any(
+            each.strip().lower().startswith("bearer ") for each in request.headers.getall("Authorization", [])
+        )
+        if not (bearer or "X-API-Key" in request.headers or "Origin" in request.headers):
+            raise OriginNotAllowed(
+                "a form is only taken with `Authorization: Bearer …` or `X-API-Key`, since any page could "
+                "send one without; where no key is needed, it may be anything"
+            )
 
     def listed(self, request: web.Request) -> bool:
         """Whether the request comes from a page elsewhere that may use this service."""

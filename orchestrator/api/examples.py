@@ -7,9 +7,19 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from orchestrator.api.batch_bodies import (
+    EXAMPLE_FILE,
+    BatchBody,
+    BatchesBody,
+    DeletedFileBody,
+    FileBody,
+    FilesBody,
+)
 from orchestrator.api.keeping import DeletedBody
 from orchestrator.api.looking import DifferenceBody
 from orchestrator.api.openai.schemas import ModelBody, ModelsBody
+from orchestrator.api.responses.bodies import DeletedResponse, InputItems, ResponseBody
+from orchestrator.api.responses.examples import DELETED, ITEMS, RESPONSE
 from orchestrator.api.webhook_bodies import (
     DeliveriesPage,
     DeliveryBody,
@@ -124,6 +134,43 @@ MODEL: Mapping[str, Any] = {
     "description": "chains of thought vote, until they agree",
 }
 
+FILE: Mapping[str, Any] = {
+    "id": EXAMPLE_FILE,
+    "object": "file",
+    "bytes": 1820,
+    "created_at": 1767225600,
+    "expires_at": None,
+    "filename": "questions.jsonl",
+    "purpose": "batch",
+    "status": "processed",
+}
+
+BATCH: Mapping[str, Any] = {
+    "id": "batch_0197f3a0c2d84b6e",
+    "object": "batch",
+    "endpoint": "/v1/chat/completions",
+    "errors": None,
+    "input_file_id": EXAMPLE_FILE,
+    "completion_window": "24h",
+    "status": "in_progress",
+    "output_file_id": None,
+    "error_file_id": None,
+    "created_at": 1767225600,
+    "in_progress_at": 1767225601,
+    "expires_at": 1767312000,
+    "finalizing_at": None,
+    "completed_at": None,
+    "failed_at": None,
+    "expired_at": None,
+    "cancelling_at": None,
+    "cancelled_at": None,
+    "request_counts": {"total": 200, "completed": 17, "failed": 1},
+    "usage": {"input_tokens": 15300, "output_tokens": 7140, "total_tokens": 22440},
+    "metadata": {},
+}
+
+LISTED: Mapping[str, Any] = {"object": "list", "has_more": False}
+
 EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     ModelBody: MODEL,
     ModelsBody: {"object": "list", "data": [MODEL]},
@@ -168,6 +215,9 @@ EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "hit_ratio": 0.75,
         "ideal_hit_ratio": 0.8,
     },
+    ResponseBody: RESPONSE,
+    DeletedResponse: DELETED,
+    InputItems: ITEMS,
     HealthBody: {
         "status": "ok",
         "version": VERSION,
@@ -178,6 +228,11 @@ EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "loop": FINE,
         "connections": FINE,
     },
+    FileBody: FILE,
+    FilesBody: {**LISTED, "data": [FILE], "first_id": EXAMPLE_FILE, "last_id": EXAMPLE_FILE},
+    DeletedFileBody: {"id": EXAMPLE_FILE, "object": "file", "deleted": True},
+    BatchBody: BATCH,
+    BatchesBody: {**LISTED, "data": [BATCH], "first_id": BATCH["id"], "last_id": BATCH["id"]},
     LifeBody: FINE,
     ReadyBody: FINE,
 }

@@ -80,9 +80,10 @@ class Gate:
         self, request: web.Request, route: Route, caller: Caller | None, handler: Handler
     ) -> web.StreamResponse:
         """Pass on what the caller may do now."""
-        if route.scope is not None:
+        if route.scope is not None or route.keyed:
             assert caller is not None
-            caller.require(route.scope)
+            if route.scope is not None:
+                caller.require(route.scope)
             await self._admit(request, caller)
         return await self._handled(request, route, handler)
 
@@ -93,7 +94,7 @@ class Gate:
         if not sends_key(request):
             self._browsers.check_host(request, authority)
         try:
-            if route is None or route.scope is None:
+            if route is None or (route.scope is None and not route.keyed):
                 caller = await self._perhaps(request)
             else:
                 caller = await self._known(request)
@@ -153,6 +154,8 @@ class Gate:
             raise UnsupportedMediaType(
                 f"the content type is {request.content_type!r}; send {' or '.join(route.media)}"
             )
+        if route.form:
+            self._browsers.check_form(request)
         if route.max_body is not None:
             request = request.clone(client_max_size=route.max_body)
         if not route.streams:

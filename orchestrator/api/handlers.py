@@ -12,6 +12,7 @@ from aiohttp import web
 
 from orchestrator.access.caller import Scope
 from orchestrator.access.refusals import QuotaExhausted, TooManyTasks
+from orchestrator.api.batches import BatchHandlers
 from orchestrator.api.callers import caller_of, tenant_of
 from orchestrator.api.events import CURSOR, LONGEST_CURSOR, EventsQuery, TaskEventBody, ids_of
 from orchestrator.api.exchange import body_text, header_of, json_object, query_of, respond
@@ -32,6 +33,7 @@ from orchestrator.api.routes import header, queries, route, routes_of
 from orchestrator.api.streams import Streams, last_event_id
 from orchestrator.api.submitting import REPEATED, SUBMISSIONS
 from orchestrator.api.webhooks import WebhookHandlers
+from orchestrator.batches.working import Batching
 from orchestrator.bodies import (
     ErrorBody,
     EventBody,
@@ -67,11 +69,18 @@ from workers.errors import EngineUnavailable
 log = structlog.get_logger()
 
 
-class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers, OpenAIHandlers, ResponseHandlers):
+class Handlers(
+    LookingHandlers, KeepingHandlers, WebhookHandlers, OpenAIHandlers, ResponseHandlers, BatchHandlers
+):
     """The handlers of all routes, over one service. The docstring of each is its summary in the document."""
 
     def __init__(
-        self, service: Service, streams: Streams, draining: asyncio.Event, meters: HttpMeters
+        self,
+        service: Service,
+        batching: Batching,
+        streams: Streams,
+        draining: asyncio.Event,
+        meters: HttpMeters,
     ) -> None:
         super().__init__(service, draining)
         self._streams = streams
@@ -79,6 +88,8 @@ class Handlers(LookingHandlers, KeepingHandlers, WebhookHandlers, OpenAIHandlers
         self._meters = meters
         self._submitting = asyncio.Semaphore(SUBMISSIONS)
         self._imports = Imports()
+        self._uploads = Imports()
+        self._batching = batching
 
     @route(
         "POST",

@@ -86,7 +86,7 @@ class Imports:
 
 
 def _turn(turns: asyncio.Semaphore) -> AbstractAsyncContextManager[None]:
-    return turn(turns, "too many traces are being imported; try again")
+    return turn(turns, "too many files are being received; try again")
 
 
 class KeepingHandlers(TaskHandlers):

@@ -62,6 +62,8 @@ class Route:
         watched: it tells how the process is, and is answered when nothing else can be.
         errors_as: the protocol in whose shape it refuses; None: in our own.
         open_ended: whether the last parameter of its path may have slashes.
+        keyed: its caller must be known as for a scope, but which scope it needs is its handler's to say.
+        form: it takes what a form can send, and so only from clients that say something no form can say.
 
     Raises:
         ValueError: it cannot be served safely as it is declared.
@@ -86,13 +88,17 @@ class Route:
     watched: bool = False
     errors_as: Dialect | None = None
     open_ended: bool = False
+    keyed: bool = False
+    form: bool = False
 
     def __post_init__(self) -> None:
         if self.changes and self.method in SAFE:
             raise ValueError(f"{self.name}: {self.method} {self.path} must not change state")
         if self.changes and self.scope is None:
             raise ValueError(f"{self.name}: what changes state needs a scope")
-        if any(media in FORMS for media in self.media):
+        if self.keyed and self.scope is not None:
+            raise ValueError(f"{self.name}: either it has a scope, or its handler looks at scopes")
+        if any(media in FORMS for media in self.media) and not self.form:
             raise ValueError(f"{self.name}: forms of any page could send it {', '.join(self.media)}")
         if self.example is not None and isinstance(self.takes, type):
             self.takes.model_validate(dict(self.example))
@@ -136,6 +142,8 @@ def route(
     watched: bool = False,
     errors_as: Dialect | None = None,
     open_ended: bool = False,
+    keyed: bool = False,
+    form: bool = False,
 ) -> Callable[[H], H]:
     """Declare a method as a route, with its name and the first line of its docstring.
 
@@ -164,6 +172,8 @@ def route(
             watched=watched,
             errors_as=errors_as,
             open_ended=open_ended,
+            keyed=keyed,
+            form=form,
         )
         return handler
 

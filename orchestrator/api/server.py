@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 from aiohttp import web
 
-from orchestrator.api.application import create_application
+from orchestrator.api.application import batches, create_application
 from orchestrator.api.hosts import Hosts, Origins
 from orchestrator.api.listening import listening
 from orchestrator.api.signals import Signals
@@ -94,7 +94,7 @@ async def serve(
     with service.health.watched():
         async with listening(application, binding.host, binding.port, uds=binding.uds) as url:
             try:
-                async with service.working():
+                async with service.working(), batches(application):
                     signals.serving(service.hand_back)
                     on_listening(url)
                     why = await _end(service.health, signals.draining)

@@ -21,6 +21,7 @@ APART = {
     "priority": "all lines of a batch wait alike",
     "idempotency_key": "the lines of a batch have keys of their own",
     "webhook": "register a webhook for the tenant instead",
+    "asked_by": "it is what a protocol keeps",
 }
 """The fields of a request that a line cannot give, and why."""
 
@@ -101,22 +102,29 @@ def id_of(record: Record) -> Id:
     return id
 
 
+def fields_of(members: Mapping[str, Any], advice: str = "") -> Mapping[str, Any]:
+    """The fields of a request that a line gives; ``advice`` is what to do about others.
+
+    Raises:
+        InvalidRequest: there is no such field, or a line cannot give it.
+    """
+    for name in members:
+        if name in APART:
+            raise InvalidRequest(f"{name}: a line cannot give it, since {APART[name]}")
+        if name not in FIELDS:
+            raise InvalidRequest(f"{name[:40]}: there is no such field{advice.format(name[:40])}")
+    return members
+
+
 def _fields(
     members: Mapping[str, Any], carry: Collection[str], bodies: Mapping[str, ReadBody]
 ) -> Mapping[str, Any]:
-    """The fields of a request that a line gives."""
+    """The fields of a request that a line gives, be it as the body of a request of OpenAI's form."""
     apart = {"id", "custom_id", *carry}
     rest = {name: value for name, value in members.items() if name not in apart}
     if "body" in rest or "url" in rest:
         return _body(rest, bodies)
-    for name in rest:
-        if name in APART:
-            raise InvalidRequest(f"{name}: a line cannot give it, since {APART[name]}")
-        if name not in FIELDS:
-            raise InvalidRequest(
-                f"{name[:40]}: there is no such field; `--carry {name[:40]}` repeats it in the result"
-            )
-    return rest
+    return fields_of(rest, "; `--carry {}` repeats it in the result")
 
 
 def _body(members: Mapping[str, Any], bodies: Mapping[str, ReadBody]) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from typing import TextIO
 
 import typer
 
+from orchestrator.api.batching import bodies_of
 from orchestrator.batches.lines import FIELDS, Line, read_lines
 from orchestrator.batches.records import Record, is_csv, read_records
 from orchestrator.batches.results import CANNOT_BE_ENCODED, Result, csv_header, result_of
@@ -102,7 +103,9 @@ def batch_here(
 
     async def run() -> None:
         async with opened(settings, toolbox, Announcer()) as service, handing_back(service):
-            lines = read_lines(records, inputs.asking, service.check, carry=files.carry)
+            lines = read_lines(
+                records, inputs.asking, service.check, carry=files.carry, bodies=bodies_of(service)
+            )
             _tell_problems(lines)
             async with _written(files.out) as file:
                 as_csv = files.out is not None and is_csv(files.out)

@@ -52,7 +52,9 @@ def serve_here(
                                 binding,
                                 signals,
                                 make=make,
-                                on_listening=lambda url: tell(f"listening on {url}{path}"),
+                                on_listening=lambda url: tell(
+                                    f"listening on {url}{'' if binding.uds else path}"
+                                ),
                             )
                         finally:
                             if signals.draining.is_set():

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.given import settings
+from orchestrator.cli.given import flags, given_of, here_only, key_of, settings, settings_here
 from orchestrator.cli.parameters import AsJson, Database, Engine, FixPermissions, HttpTools, Mcp, Model
 
 if TYPE_CHECKING:
     from orchestrator.api.server import Binding
 
 DEFAULT_HOST, DEFAULT_PORT, MCP_PORT = "127.0.0.1", 8080, 8081
+DEFAULT_URL = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
 
 commands = typer.Typer()
 
@@ -23,6 +24,7 @@ def models(as_json: AsJson = False) -> None:
     """List the models in the catalogue, and which of them are on this machine."""
     from orchestrator.cli.looking import list_models
 
+    here_only("`models` lists what embedded engines of this machine can run; see `anabranch workers`")
     list_models(as_json=as_json)
 
 
@@ -31,6 +33,7 @@ def planners(as_json: AsJson = False) -> None:
     """List the reasoning methods with their options."""
     from orchestrator.cli.looking import list_planners
 
+    here_only("`planners` lists those that are installed here; the service does not tell which it has")
     list_planners(as_json=as_json)
 
 
@@ -77,7 +80,9 @@ def serve(
     from orchestrator.cli.hosting import serve_here
 
     check = False if skip_check else None
-    made = settings(
+    made = settings_here(
+        "`serve` is what serves at a URL; --host and --port say where",
+        about_database=False,
         engine=engine,
         model=model,
         database=database,
@@ -120,6 +125,10 @@ def assist(
     allowed_hosts: AllowedHosts = None,
     allowed_origins: AllowedOrigins = None,
     insecure: Insecure = False,
+    url: Annotated[
+        str | None, typer.Option(help="Ask the service there, instead of an engine of this process.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="A key of that service; better in ANABRANCH_KEY.")] = None,
     engine: Engine = None,
     model: Model = None,
     database: Database = None,
@@ -128,26 +137,26 @@ def assist(
     fix_permissions: FixPermissions = False,
 ) -> None:
     """Offer solve, trace and replay to assistants, as an MCP server."""
-    from orchestrator.cli.assisting import claim_pipes, offer_by_http, offer_by_pipes
-    from orchestrator.errors import InvalidRequest
+    from orchestrator.cli.assisting import check_together, claim_pipes, offer_by_http, offer_by_pipes
 
     wire = None if http else claim_pipes()
-    given = {"--host": host, "--port": port, "--uds": uds, "--insecure": insecure or None}
-    given |= {"--allowed-hosts": allowed_hosts, "--allowed-origins": allowed_origins}
-    if wire is not None and (lost := [name for name, value in given.items() if value is not None]):
-        raise InvalidRequest(f"{lost[0]}: pipes have nothing of that kind; add --http, or leave it out")
+    here = given_of(engine=engine, model=model, database=database, mcp_servers=mcp, http_tools=http_tools)
+    listening = given_of(host=host, port=port, uds=uds, insecure=insecure or None)
+    listening |= given_of(allowed_hosts=allowed_hosts, allowed_origins=allowed_origins)
+    before = flags()  # what stands before the command
+    elsewhere = given_of(url=url or before.url, key=key or key_of(before))
+    check_together(http=http, listening=listening, here=here, elsewhere=elsewhere)
     made = settings(
-        engine=engine,
-        model=model,
-        database=database,
-        mcp_servers=mcp,
-        http_tools=http_tools,
+        **here,
+        **elsewhere,
         allowed_hosts=allowed_hosts,
         allowed_origins=allowed_origins,
         fix_permissions=fix_permissions or None,
     )
     if wire is None:
         offer_by_http(made, _binding(host, port, uds, insecure=insecure, usual=MCP_PORT))
+    elif here:  # which counts more than a URL in the environment
+        offer_by_pipes(made.model_copy(update={"url": None}), wire)
     else:
         offer_by_pipes(made, wire)
 
@@ -155,8 +164,9 @@ def assist(
 @commands.command()
 def workers(
     url: Annotated[
-        str, typer.Option(envvar="ANABRANCH_URL", help="The URL of the service.")
-    ] = "http://127.0.0.1:8080",
+        str | None,
+        typer.Option(envvar="ANABRANCH_URL", help="The URL of the service.", show_default=DEFAULT_URL),
+    ] = None,
     key: Annotated[
         str | None,
         typer.Option(envvar="ANABRANCH_KEY", show_envvar=True, help="A key of it, with the scope read."),
@@ -168,4 +178,12 @@ def workers(
     """Show the workers of a running service: load, prefix hits, and which of them are down."""
     from orchestrator.cli.watching import show_workers
 
-    show_workers(url, key=key, watch=watch, every=every, as_json=as_json)
+    before = flags()  # what stands before the command
+    show_workers(
+        before.url or url or DEFAULT_URL,
+        key=key_of(before) or key,
+        plain_http=before.plain_http,
+        watch=watch,
+        every=every,
+        as_json=as_json,
+    )

@@ -9,8 +9,15 @@ from typing import Final, NamedTuple
 from orchestrator.consensus.echoes import may_be_echo, unechoed
 from orchestrator.consensus.thinking import split_thinking
 
-_PARTIAL_MARK: Final = re.compile(r"[<◁][|/]{0,2}[\w:|=\" /-]{0,40}\Z|\[/?[a-z ]{0,22}\Z", re.IGNORECASE)
+_PARTIAL_MARK: Final = re.compile(
+    r"[<◁][|/]{0,2}[\w:|=\" /-]{0,40}\Z|\[/?[a-z ]{0,22}\Z"
+    r"|<\|(?:channel|start)\|>[^<\n]{0,40}(?:<\|constrain\|>\s*\w*)?(?:<[|\w]*)?\Z",
+    re.IGNORECASE,
+)
 """The end of a text that may become a mark around thinking, or the tag of a slot."""
+
+TAIL: Final = 120
+"""The most characters of such an end."""
 
 _BEGINNINGS: Final = (
     "thinking...\n",
@@ -36,15 +43,13 @@ def shown_so_far(text: str, *, reasoning: str = "", stop: Sequence[str] = ()) ->
     but for a mark that ends thinking without one that has begun it: then all before it was thought.
     ``reasoning`` is thinking that the engine keeps apart.
     """
-    held = _PARTIAL_MARK.search(text[-64:])
+    held = _PARTIAL_MARK.search(text[-TAIL:])
     certain = text if held is None else text[: len(text) - len(held.group())]
     bare = certain.lstrip().casefold()
     if any(each.startswith(bare) for each in _BEGINNINGS):
         return Shown(reasoning, "")
     split = split_thinking(certain)
-    said = unechoed(split.answer)
-    if may_be_echo(said):
-        said = ""
+    said = "" if may_be_echo(split.answer) else unechoed(split.answer)
     thought = "\n\n".join(filter(None, (reasoning, split.reasoning)))
     return Shown(thought, _before(said, stop))
 

@@ -14,7 +14,10 @@ _ECHO = re.compile(
     re.IGNORECASE,
 )
 _ECHO_AT_END = re.compile(rf"(?:</?(?:{'|'.join(HEAD)})>\s*)+\Z", re.IGNORECASE)
-_BEGUN = re.compile(rf"<(?:/?[a-z]{{0,8}}\Z|(?:{'|'.join(HEAD)})>)", re.IGNORECASE)
+_COMPLETE = re.compile(
+    rf"\s*(?:<(?P<name>{'|'.join(HEAD)})>[\s\S]*?</(?P=name)>|</(?:{'|'.join(HEAD)})>)", re.IGNORECASE
+)
+_BEGUN = re.compile(rf"\s*(?:\Z|</?[a-z]{{0,8}}\Z|<(?:{'|'.join(HEAD)})>)", re.IGNORECASE)
 
 
 def unechoed(text: str) -> str:
@@ -26,5 +29,8 @@ def unechoed(text: str) -> str:
 
 
 def may_be_echo(text: str) -> bool:
-    """Whether the text so far begins with what may turn out to be such a slot."""
-    return _BEGUN.match(text) is not None
+    """Whether the text so far has nothing behind what is, or may turn out to be, such a slot."""
+    end = 0
+    while complete := _COMPLETE.match(text, end):
+        end = complete.end()
+    return _BEGUN.match(text, end) is not None

@@ -1,14 +1,15 @@
-"""Who calls a tool, of which service, and how a task of theirs is run."""
+"""Who calls a tool, whom it asks, and how a task is run."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import anyio
+import structlog
 from mcp.server.context import ServerRequestContext
 
 from orchestrator.access.audit import audit
@@ -17,11 +18,15 @@ from orchestrator.api.exchange import LONGEST_NAME, is_name
 from orchestrator.errors import AnabranchError, TaskNotFound
 from orchestrator.structured import task_group
 from orchestrator.tasks.feed import Progress
+from orchestrator.tasks.hindsight.replaying import Replayed
 from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.solution import Solution
 from storage.events import Event
 from storage.tasks import Task
+from storage.trace import Trace
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -30,6 +35,26 @@ Context = ServerRequestContext[Any, Any]
 
 Run = AsyncGenerator[Event | Progress | Solution, None]
 """The events of a task as they happen, and finally its solution. Leaving it early cancels the task."""
+
+
+class Answering(Protocol):
+    """What is asked: a service of this process, or one elsewhere. Every method raises AnabranchError."""
+
+    def stream(self, request: TaskRequest) -> Run:
+        """Run a task that is the caller's own."""
+        ...
+
+    async def task(self, task_id: str) -> Task:
+        """The task as it stands."""
+        ...
+
+    async def trace(self, task_id: str) -> Trace:
+        """The stored steps of a run."""
+        ...
+
+    async def replay(self, task_id: str) -> Replayed:
+        """Repeat a run, and compare every event."""
+        ...
 
 
 class ClientLeft(AnabranchError):
@@ -41,17 +66,17 @@ class ClientLeft(AnabranchError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A service, and who asks something of it.
+    """Who is asked something, and who asks.
 
     Attributes:
-        run: runs a task.
+        run: runs a task; by default as ``solver`` does.
         caller: None where whoever asks may do everything, as on the pipes of a process.
         tenant: whose tasks are made and seen; None: those of all tenants are seen.
         left: set once nobody can be given the result any more; None where the protocol tells that.
     """
 
-    service: Service
-    run: Callable[[TaskRequest], Run]
+    solver: Answering
+    run: Callable[[TaskRequest], Run] | None = None
     caller: Caller | None = None
     tenant: str | None = None
     left: asyncio.Event | None = None
@@ -61,6 +86,10 @@ class Asked:
         if self.caller is not None:
             self.caller.require(scope)
 
+    def running(self, request: TaskRequest) -> Run:
+        """Run a task."""
+        return self.solver.stream(request) if self.run is None else self.run(request)
+
     async def task(self, task_id: str) -> Task:
         """The task with that id.
 
@@ -68,7 +97,7 @@ class Asked:
             TaskNotFound: there is none that may be seen.
         """
         if is_name(task_id):  # a database may refuse to look for anything else
-            task = await self.service.task(task_id)
+            task = await self.solver.task(task_id)
             if self.tenant in (None, task.tenant):
                 return task
         raise TaskNotFound(f"there is no task {task_id[:LONGEST_NAME]!r}")
@@ -87,37 +116,49 @@ class Door(Protocol):
         ...
 
 
-async def run_here(service: Service, request: TaskRequest) -> Run:
-    """Run a task in this process, now. Raises like :meth:`Service.stream`."""
-    async with aclosing(service.stream(request)) as items:
-        async for item in items:
-            yield item
-
-
 async def run_in_turn(service: Service, request: TaskRequest, caller: Caller) -> Run:
     """Let a task wait in the queue for its turn, and follow it. Raises like :meth:`Service.submit`."""
-    outcome, target, ended = "internal", None, False
+    task = await _submitted(service, request, caller)
+    ended = False
     try:
-        try:
-            task = await service.submit(request, caller)
-            outcome, target = "done", task.id
-        except AnabranchError as error:
-            outcome = error.code
-            raise
-        except asyncio.CancelledError:
-            outcome = "cancelled"
-            raise
-        finally:
-            if caller.key is not None:
-                audit(caller, "mcp_solve", outcome=outcome, tenant=request.tenant, target=target)
         async with aclosing(service.events(task.id)) as items:
             async for item in items:
                 yield item
         ended = True
         yield await service.solution(task.id)
     finally:
-        if target is not None and not ended:
-            await service.cancel(target)
+        if not ended:
+            await _cancel(service, task.id)
+
+
+async def _submitted(service: Service, request: TaskRequest, caller: Caller) -> Task:
+    """A new task; one whose caller leaves while it is stored is cancelled."""
+    submitting = asyncio.create_task(service.submit(request, caller), name="a task that is stored")
+    outcome, target = "internal", None
+    try:
+        task = await asyncio.shield(submitting)
+        outcome, target = "done", task.id
+    except AnabranchError as error:
+        outcome = error.code
+        raise
+    except asyncio.CancelledError:
+        outcome = "cancelled"
+        with suppress(AnabranchError):
+            target = (await submitting).id
+            await _cancel(service, target)
+        raise
+    else:
+        return task
+    finally:
+        if caller.key is not None:
+            audit(caller, "mcp_solve", outcome=outcome, tenant=request.tenant, target=target)
+
+
+async def _cancel(service: Service, task_id: str) -> None:
+    try:
+        await service.cancel(task_id)
+    except AnabranchError as error:
+        log.warning("a task could not be cancelled", task=task_id, error=str(error))
 
 
 async def apart(work: Coroutine[Any, Any, T], left: asyncio.Event | None = None) -> T:
@@ -144,6 +185,8 @@ async def apart(work: Coroutine[Any, Any, T], left: asyncio.Event | None = None)
             task.cancel()
             with anyio.CancelScope(shield=True):
                 await asyncio.wait({task})
+            if not task.cancelled():
+                task.exception()  # of which nobody will hear
     if task.cancelled():
         raise ClientLeft("the client has left")
     return task.result()

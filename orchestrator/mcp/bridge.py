@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
 from multidict import CIMultiDict
 
 from orchestrator.api.exchange import body_bytes
+from orchestrator.api.problems import Unexpected
 
 Message = MutableMapping[str, Any]
 Application = Callable[
     [MutableMapping[str, Any], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]],
-    Awaitable[None],
+    Coroutine[Any, Any, None],
 ]
 
 SECRET = (b"authorization", b"x-api-key", b"cookie")
 """Headers that are not passed on: who asks is known by then."""
+
+LEAVING_SECONDS = 2.0
+"""How long an application may take to end whose client has gone."""
 
 OWN = ("connection", "transfer-encoding")
 """Headers of responses that the server sets itself."""
@@ -29,18 +34,30 @@ async def pass_on(
 ) -> web.StreamResponse:
     """What the application answers to a request; ``more`` is what it finds in the scope besides.
 
-    ``left`` is set when the client has gone, or when all is said.
+    ``left`` is set when the client has gone, or when all is said. An application whose client has gone is
+    told so, as servers of this kind do, and is cancelled only if it does not end then.
 
     Raises:
         TooLarge, RequestTimeout, InvalidRequest: the body cannot be had.
+        Unexpected: the application did not answer.
     """
     body = await body_bytes(request) if request.body_exists else b""
     exchange = _Exchange(request, body, left)
+    passing = asyncio.create_task(application(_scope(request) | more, exchange.receive, exchange.send))
     try:
-        await application(_scope(request) | more, exchange.receive, exchange.send)
+        await asyncio.wait({passing})
     finally:
         left.set()
-    return exchange.response or web.Response(status=500)
+        try:
+            await asyncio.wait({passing}, timeout=LEAVING_SECONDS)
+        finally:
+            passing.cancel()
+            if passing.done() and not passing.cancelled():
+                passing.exception()  # of which a client that has gone does not hear
+    passing.result()
+    if exchange.response is None:
+        raise Unexpected
+    return exchange.response
 
 
 def _scope(request: web.Request) -> dict[str, Any]:
@@ -80,7 +97,11 @@ class _Exchange:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """Send a part of the response. Raises ConnectionError if the client has gone."""
+        """Send a part of the response, if the client is still there."""
+        with suppress(ConnectionError):  # it will be told that the client has gone
+            await self._send(message)
+
+    async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = _headers(message.get("headers", ()))
             self.response = web.StreamResponse(status=message["status"], headers=headers)

@@ -16,8 +16,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from orchestrator.access.caller import Caller, Scope
 from orchestrator.api.callers import caller_of, tenant_of
 from orchestrator.api.connection import room
-from orchestrator.api.exchange import header_of
-from orchestrator.api.gate import RATE, Gate
+from orchestrator.api.gate import Gate
 from orchestrator.api.health import HealthHandlers
 from orchestrator.api.hosts import Hosts, Origins
 from orchestrator.api.limits import LIMITS, Limits
@@ -63,17 +62,17 @@ class Handlers(HealthHandlers):
             max_sessions=service.settings.streams,
         )
 
-    @route("POST", PATH, (200, "What was asked for.", {EVENTS: {}}), scope=None, takes={JSON: {}})
+    @route("POST", PATH, (200, "What was asked for.", {EVENTS: {}}), scope=None, keyed=True, takes={JSON: {}})
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Take a message of a client."""
         return await self._pass_on(request)
 
-    @route("GET", PATH, (200, "Messages.", {EVENTS: {}}), scope=None, head=False)
+    @route("GET", PATH, (200, "Messages.", {EVENTS: {}}), scope=None, keyed=True, head=False)
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Send what a session has to say unasked."""
         return await self._pass_on(request)
 
-    @route("DELETE", PATH, (200, "It has ended.", {JSON: {}}), scope=None)
+    @route("DELETE", PATH, (200, "It has ended.", {JSON: {}}), scope=None, keyed=True)
     async def delete(self, request: web.Request) -> web.StreamResponse:
         """End a session."""
         return await self._pass_on(request)
@@ -86,32 +85,35 @@ class Handlers(HealthHandlers):
 
     async def enter(self, context: Context) -> Asked:
         """Who calls a tool, as the gate has found out."""
+        assert context.request is not None
         asked = context.request.scope[ASKED]
         assert isinstance(asked, Asked)
         return asked
 
     async def running(self, _: web.Application) -> AsyncIterator[None]:
         """Keep sessions while the application is served; end their requests when it closes."""
-        async with self._manager.run():
-            closing = asyncio.create_task(self._close(), name="the end of an MCP server")
-            try:
-                yield
-            finally:
-                closing.cancel()
+        started = asyncio.Event()
+        keeping = asyncio.create_task(self._keep(started), name="the sessions of an MCP server")
+        try:
+            await started.wait()
+            yield
+        finally:
+            keeping.cancel()
+            await asyncio.wait({keeping})
 
-    async def _close(self) -> None:
-        await self._closing.wait()
-        for task in self._passing:
-            task.cancel()
+    async def _keep(self, started: asyncio.Event) -> None:
+        async with self._manager.run():
+            started.set()
+            await self._closing.wait()
+            for task in self._passing:
+                task.cancel()
+            await asyncio.Event().wait()
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
         caller, tenant = caller_of(request), tenant_of(request)
-        named = tenant if header_of(request, "X-Tenant") is not None else None
-        if (rate := await self._service.access.admit(caller, named)) is not None:
-            request[RATE] = rate
         left = asyncio.Event()
         asked = Asked(
-            service=self._service, run=partial(self._run, caller), caller=caller, tenant=tenant, left=left
+            solver=self._service, run=partial(self._run, caller), caller=caller, tenant=tenant, left=left
         )
         task = asyncio.current_task()
         assert task is not None

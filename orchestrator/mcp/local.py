@@ -1,4 +1,4 @@
-"""The service of this process for the client at its pipes, opened when something is first asked of it."""
+"""What answers the client at the pipes of this process, opened when something is first asked of it."""
 
 from __future__ import annotations
 
@@ -7,31 +7,29 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from functools import partial
 
 from orchestrator.engines import OnProgress
 from orchestrator.errors import translated
-from orchestrator.mcp.asking import Asked, Context, run_here
-from orchestrator.tasks.service import Service
+from orchestrator.mcp.asking import Answering, Asked, Context
 from workers.engines.vllm.supervision import Starting
 from workers.models.files import Progress
 
-Open = Callable[[OnProgress], AbstractAsyncContextManager[Service]]
-"""Opens a service that tells with what progress its engine gets ready."""
+Open = Callable[[OnProgress], AbstractAsyncContextManager[Answering]]
+"""Opens what answers, and has told with what progress its engine gets ready."""
 
 LATELY_SECONDS = 15.0
 
 
 class Local:
-    """A door to one service, which whoever comes in may use as they like: they have started the process.
+    """A door to one solver, which whoever comes in may use as they like: they have started the process.
 
-    The service is closed with ``closing``.
+    It is closed with ``closing``.
     """
 
     def __init__(self, open_service: Open, closing: AsyncExitStack) -> None:
         self._open = open_service
         self._closing = closing
-        self._service: Service | None = None
+        self._solver: Answering | None = None
         self._opening = asyncio.Lock()
         self._prepared = ""
         self._prepared_at = -math.inf
@@ -42,12 +40,12 @@ class Local:
         return self._prepared if time.monotonic() < self._prepared_at + LATELY_SECONDS else ""
 
     async def enter(self, context: Context) -> Asked:
-        """The service. The first call opens it, or one after a failure. Raises AnabranchError."""
+        """The solver. The first call opens it, or one after a failure. Raises AnabranchError."""
         async with self._opening:
-            if self._service is None:
+            if self._solver is None:
                 with translated():
-                    self._service = await self._closing.enter_async_context(self._open(self._prepare))
-        return Asked(service=self._service, run=partial(run_here, self._service))
+                    self._solver = await self._closing.enter_async_context(self._open(self._prepare))
+        return Asked(solver=self._solver)
 
     def _prepare(self, progress: Progress | Starting) -> None:
         self._prepared_at = time.monotonic()

@@ -6,9 +6,10 @@ standard error, and whoever reads standard input finds that it has ended.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,6 +28,9 @@ log = structlog.get_logger(__name__)
 
 MOST_BYTES: Final = 10_000_000
 """Of one message."""
+
+PARTING_SECONDS: Final = 2.0
+"""How long a client that leaves may take to read what was written."""
 
 PIECE: Final = 65_536
 """Bytes that are read at a time."""
@@ -64,29 +68,41 @@ def claimed() -> Wire:
     return wire
 
 
-async def serve_pipes(server: Server[Any], wire: Wire) -> None:
-    """Answer what comes in until it ends, or until nobody reads what goes out."""
-    async with _streams(wire) as (incoming, outgoing):
+async def serve_pipes(server: Server[Any], wire: Wire, *, on_end: Callable[[], None] = lambda: None) -> None:
+    """Answer what comes in until it ends, or until nobody reads what goes out.
+
+    ``on_end`` is called when nothing more comes in, before what goes on is cancelled.
+    """
+    async with _streams(wire, on_end) as (incoming, outgoing):
         await server.run(incoming, outgoing, server.create_initialization_options())
 
 
 @asynccontextmanager
 async def _streams(
-    wire: Wire,
+    wire: Wire, on_end: Callable[[], None]
 ) -> AsyncIterator[tuple[MemoryObjectReceiveStream[SessionMessage | Exception], Outgoing]]:
     """Streams of messages from and to the wire; what was given to them is written before the block ends."""
     arriving, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     outgoing, leaving = anyio.create_memory_object_stream[SessionMessage](0)
+
+    async def read() -> None:
+        try:
+            await _read(wire.source, arriving, outgoing.clone())
+        finally:
+            on_end()
+
     async with AsyncExitStack() as closing, task_group() as group:
         for end in (arriving, incoming, outgoing, leaving):
             closing.callback(end.close)
-        reading = group.create_task(_read(wire.source, arriving, outgoing.clone()), name="what comes in")
-        group.create_task(_write(wire.sink, leaving, arriving), name="what goes out")
+        reading = group.create_task(read(), name="what comes in")
+        writing = group.create_task(_write(wire.sink, leaving, arriving), name="what goes out")
         try:
             yield incoming, outgoing
         finally:
             reading.cancel()
             outgoing.close()
+            await asyncio.wait({writing}, timeout=PARTING_SECONDS)
+            writing.cancel()
 
 
 async def _read(source: int, arriving: Incoming, outgoing: Outgoing) -> None:

@@ -17,6 +17,8 @@ from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, Pa
 if TYPE_CHECKING:
     from orchestrator.mcp.tools import Tools
 
+VERSION = version("anabranch")
+
 INSTRUCTIONS = (
     "Anabranch answers hard questions by several branches of reasoning that run at the same time and stop "
     "when they agree. Ask `solve` when an answer must be right and can be checked by solving it several "
@@ -30,7 +32,7 @@ def server_of(make: Callable[[], Tools]) -> Server[dict[str, Any]]:
     later = _Later(make)
     return Server(
         "anabranch",
-        version=version("anabranch"),
+        version=VERSION,
         title="Anabranch",
         instructions=INSTRUCTIONS,
         on_list_tools=later.list,

@@ -210,7 +210,7 @@ class Tools:
                 await asyncio.sleep(TICK_SECONDS)
                 await tell((narrator.waiting and self._door.preparing) or narrator.headline())
 
-        async with task_group() as group, aclosing(asked.run(arguments.request(asked.tenant))) as items:
+        async with task_group() as group, aclosing(asked.running(arguments.request(asked.tenant))) as items:
             ticking = group.create_task(tick(), name="progress of a run")
             try:
                 async for item in items:
@@ -225,13 +225,13 @@ class Tools:
 
 async def _trace(asked: Asked, arguments: TraceArguments) -> Traced:
     task = await asked.task(arguments.trace_id)
-    return await asked.service.shown_trace(task.id, lambda trace: traced(trace, arguments.characters))
+    return await asyncio.to_thread(traced, await asked.solver.trace(task.id), arguments.characters)
 
 
 async def _replay(asked: Asked, arguments: ReplayArguments) -> Repeated:
     task = await asked.task(arguments.trace_id)
     try:
-        body = replay_body(task.id, await asked.service.replay(task.id))
+        body = replay_body(task.id, await asked.solver.replay(task.id))
     except Divergence as error:
         return Repeated(
             trace_id=task.id, identical=False, difference=str(error), events=None, answer=None, seconds=None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
+from jsonschema import Draft202012Validator, SchemaError
+from jsonschema.validators import validator_for
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from typing_extensions import TypedDict
 
@@ -15,7 +18,8 @@ MOST_PAIRS = 16
 LONGEST_KEPT = 65_536
 """The most bytes of JSON of a schema, and of what a protocol keeps with its task."""
 
-DEEPEST = 64
+DEEPEST = 48
+"""A journal keeps 64 levels, of which those around a schema are some."""
 
 
 class TurnRequest(BaseModel):
@@ -76,13 +80,42 @@ Kept = Annotated[dict[str, Any], AfterValidator(_small)]
 """A JSON object of bounded size."""
 
 
+def _schema(value: dict[str, Any]) -> dict[str, Any]:
+    """A JSON schema that refers to nothing outside of itself.
+
+    Raises:
+        ValueError: it is none, or refers to something elsewhere.
+    """
+    if not isinstance(value.get("$schema", ""), str):
+        raise ValueError("is no JSON schema: its $schema is not a text")  # noqa: TRY004 as pydantic takes it
+    try:
+        validator_for(value, default=Draft202012Validator).check_schema(value)
+    except SchemaError as error:
+        raise ValueError(f"is no JSON schema: {error.json_path}: {error.message[:300]}") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"is no JSON schema: {error}") from None
+    if (elsewhere := next(_references_elsewhere(value), None)) is not None:
+        raise ValueError(f'refers to {elsewhere!r}: a reference must begin with "#", within the schema')
+    return value
+
+
+def _references_elsewhere(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name in ("$ref", "$dynamicRef"):
+            if isinstance(to := value.get(name), str) and not to.startswith("#"):
+                yield to
+    within = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in within:
+        yield from _references_elsewhere(each)
+
+
 class SchemaFormat(TypedDict):
     """JSON that a schema describes."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
 
     type: Literal["json_schema"]
-    schema: Kept
+    schema: Annotated[Kept, AfterValidator(_schema)]
 
 
 Format = Annotated[TextFormat | ObjectFormat | SchemaFormat, Field(discriminator="type")]

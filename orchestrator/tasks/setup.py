@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any, NotRequired
 
@@ -12,18 +12,19 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from orchestrator.consensus.stopping import FIRST_DEFAULT_RULE
-from orchestrator.errors import UnsupportedTrace
+from orchestrator.errors import Failure, UnsupportedTrace
 from orchestrator.planning.finding import PACKAGES
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.run import Run
+from orchestrator.planning.shaping import ended, shaped
 from orchestrator.runtime.change import Change
 from orchestrator.runtime.drivers import OnProgress, OnSpeech
-from orchestrator.runtime.environment import FIRST_EDITION, Environment, Recorder, Result
+from orchestrator.runtime.environment import FIRST_EDITION, Environment, Recorder, Result, RunOutcome
 from orchestrator.runtime.executor import Executor
 from orchestrator.runtime.plain import plain
 from orchestrator.runtime.record import Record
 from orchestrator.runtime.reuse import Memo
-from orchestrator.runtime.values import Bounds, Budget, Question
+from orchestrator.runtime.values import Answer, Bounds, Budget, Question
 from orchestrator.settings import Settings
 from orchestrator.tasks.requests import TaskRequest, budget_of, sampling_of
 from orchestrator.validation import explain
@@ -72,6 +73,7 @@ class _Header(TypedDict):
     rule: NotRequired[str]
     edition: NotRequired[int]
     estimated: NotRequired[dict[str, Any]]
+    stop: NotRequired[tuple[str, ...]]
 
 
 _HEADER = TypeAdapter(_Header)
@@ -81,7 +83,8 @@ _HEADER = TypeAdapter(_Header)
 class Setup:
     """Everything that determines what a run does, apart from external events.
 
-    ``estimated`` says how the width of its vote was chosen, if it was to be chosen.
+    ``estimated`` says how the width of its vote was chosen, if it was to be chosen. ``stop`` are the texts
+    before the first of which the text of the answer ends.
     """
 
     planner: Planner
@@ -89,6 +92,7 @@ class Setup:
     options: Mapping[str, Any]
     environment: Environment
     estimated: Mapping[str, Any] | None = None
+    stop: tuple[str, ...] = ()
 
     def executor(
         self,
@@ -115,16 +119,27 @@ class Setup:
         )
 
     async def execute(self, executor: Executor[Run]) -> Result:
-        """Run the planner to its end.
+        """Run the planner to its end, and have its answer written in the form that is asked for.
+
+        The best answer so far of a run that a bound ends has no such form: it is none then.
 
         Raises:
             Divergence: the run did something other than what was recorded.
             InvalidRequest: the planner no longer takes these options.
         """
         arguments = self.planner.arguments(self.options)
-        return await executor.execute(
-            lambda run: self.planner(run, self.question, **arguments), self.header()
-        )
+        result = await executor.execute(lambda run: self._answered(run, arguments), self.header())
+        if result.answer is None:
+            return result
+        if result.limit is not None and self.question.format is not None:
+            why = f"the run reached its limit of {result.limit} before its answer was written as JSON"
+            failure = None if result.outcome is RunOutcome.CANCELLED else Failure("budget_exhausted", why)
+            return replace(result, answer=None, failure=failure)
+        return replace(result, answer=ended(result.answer, self.stop))
+
+    async def _answered(self, run: Run, arguments: Mapping[str, Any]) -> Answer:
+        answer = await self.planner(run, self.question, **arguments)
+        return ended(await shaped(run, self.question, answer), self.stop)
 
     def header(self) -> dict[str, Any]:
         """The setup as the first event of the journal records it."""
@@ -145,6 +160,7 @@ class Setup:
             **({"rule": environment.rule} if environment.rule != FIRST_DEFAULT_RULE else {}),
             **({"edition": environment.edition} if environment.edition != FIRST_EDITION else {}),
             **({"estimated": dict(self.estimated)} if self.estimated is not None else {}),
+            **({"stop": list(self.stop)} if self.stop else {}),
             **({"changes": changes} if (changes := _as_json(environment.changes)) else {}),
         }
 
@@ -201,7 +217,7 @@ def first_setup(
         call_seconds=call_seconds,
         redact=redact,
     )
-    return Setup(planner, request.question, request.options, environment, estimated)
+    return Setup(planner, request.question, request.options, environment, estimated, request.stop)
 
 
 def recorded_setup(
@@ -248,7 +264,9 @@ def recorded_setup(
         rule=told.get("rule", FIRST_DEFAULT_RULE),
         edition=told.get("edition", FIRST_EDITION),
     )
-    return Setup(planner, told["question"], told["options"], environment, told.get("estimated"))
+    return Setup(
+        planner, told["question"], told["options"], environment, told.get("estimated"), told.get("stop", ())
+    )
 
 
 def _with_nodes(header: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -17,34 +17,34 @@ class Said:
 
 
 class Speech:
-    """The answer of a run as it is said. It is stored nowhere, and costs nothing while nobody listens.
+    """The answer of a run as it is said. It is stored nowhere, and is put together only for who listens.
 
-    A listener gets the whole text each time that there is more; one that is slow gets the latest.
+    A listener gets the whole text each time that there is more, and at first what was said before; one that
+    is slow gets the latest.
     """
 
     def __init__(self) -> None:
-        self._listeners = 0
-        self._latest: Said | None = None
+        self._latest: Callable[[], Said] | None = None
+        self._waiting = 0
         self._woken = asyncio.Event()
 
     def say(self, path: str, text: Callable[[], str], thought: Callable[[], str]) -> None:
-        """Tell the listeners what the call at ``path`` has said by now."""
-        if self._listeners:
-            self._latest = Said(path, text(), thought())
+        """Tell that the call at ``path`` has said more; ``text`` and ``thought`` give all of it."""
+        self._latest = lambda: Said(path, text(), thought())
+        if self._waiting:
             woken, self._woken = self._woken, asyncio.Event()
             woken.set()
 
     async def listen(self) -> AsyncGenerator[Said, None]:
-        """What is said from now on, until the listener leaves."""
-        self._listeners += 1
-        told: Said | None = None
-        try:
-            while True:
-                woken = self._woken
-                if (latest := self._latest) is not None and latest is not told:
-                    told = latest
-                    yield latest
-                if woken is self._woken:
-                    await woken.wait()
-        finally:
-            self._listeners -= 1
+        """What is said, until the listener leaves."""
+        told: Callable[[], Said] | None = None
+        while True:
+            if (latest := self._latest) is not None and latest is not told:
+                told = latest
+                yield latest()
+                continue
+            self._waiting += 1
+            try:
+                await self._woken.wait()
+            finally:
+                self._waiting -= 1

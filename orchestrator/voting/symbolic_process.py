@@ -1,25 +1,17 @@
 """The program that compares formulas for :mod:`orchestrator.voting.symbolic`, in a process of its own.
 
-Each line that it reads is a pair of expressions in JSON, and each line that it writes is a verdict. It ends
-when its input ends, or when a comparison takes more than :data:`SECONDS`. One that needs more than
-:data:`MEMORY` shows no equality.
+It is asked about pairs of expressions, and replies whether they are equal. A pair that cannot be compared
+shows no equality.
 """
 
 from __future__ import annotations
 
-import faulthandler
-import json
-import signal
-import sys
-from contextlib import suppress
-
 import math_verify
+
+from workers.apart import answer
 
 SECONDS = 3
 """For one comparison; most take a few milliseconds."""
-
-MEMORY = 2 << 30
-"""Bytes of address space, if the platform can limit it."""
 
 TINY = 1e-3
 """Below it, two numbers are the same only if they differ by less than a millionth of the larger.
@@ -55,22 +47,7 @@ def _apart(first: list[object], second: list[object]) -> bool:
 
 def main() -> None:
     """Answer until the input ends."""
-    for name in ("SIGINT", "SIGTERM"):  # meant for the process that asks, whose end ends this one
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
-    with suppress(ImportError, ValueError):  # no such limit, or a lower one is set already
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    replies, sys.stdout = sys.stdout, sys.stderr  # the parser may print
-    for line in sys.stdin:
-        # A thread without the interpreter's lock ends the process, even in the middle of arithmetic.
-        faulthandler.dump_traceback_later(SECONDS, exit=True)
-        try:
-            same = compare(*json.loads(line))
-        except Exception:  # whatever a parser raises on what a model wrote does not show equality
-            same = False
-        faulthandler.cancel_dump_traceback_later()
-        print(json.dumps(same), file=replies, flush=True)
+    answer(lambda pair: compare(*pair), seconds=SECONDS, otherwise=False)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ from sqlalchemy import Table
 
 from storage.errors import StorageDamaged, StorageError
 from storage.private import make_directory, make_file
+from storage.sql.batch_tables import metadata
 from storage.sql.failures import of_sqlite, recovery
-from storage.sql.tables import metadata
 
 PAGES = 10_000
 """Pages that are copied without looking for Ctrl-C."""

@@ -30,6 +30,7 @@ from storage.queueing import NO_RULES, Lengths, Rules
 from storage.refusals import exists, not_ended
 from storage.sql import admission, checking, lease, retention
 from storage.sql.access import SqlAccess
+from storage.sql.batches import SqlBatches
 from storage.sql.claiming import claim_next, expire
 from storage.sql.commit import commit, restore
 from storage.sql.database import open_database
@@ -55,6 +56,7 @@ class SqlStore(Store):
         self._database = database
         self.access = SqlAccess(database)
         self.redact = redact
+        self.batches = SqlBatches(database)
         self.webhooks = SqlWebhooks(database)
         self._journal = Journal(self._commit, redact=redact)
         self._closed = False

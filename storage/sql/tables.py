@@ -52,7 +52,8 @@ class Flag(Boolean):
 _KEY = BigInteger().with_variant(Integer, "sqlite")
 
 
-def _one_of(name: str, values: Iterable[str]) -> str:
+def one_of(name: str, values: Iterable[str]) -> str:
+    """The condition that a column has one of the values."""
     return f"{name} IN ({', '.join(repr(str(value)) for value in sorted(values))})"
 
 
@@ -94,16 +95,16 @@ tasks = Table(
     Column("trace_parent", Text, doc="The caller's span: a `traceparent` of the W3C's Trace Context."),
     Column("searched", Text, doc="What a search finds of the question: its beginning, in folded letters."),
     Column("entropy", Double, doc="The entropy that the solution tells, in nats."),
-    CheckConstraint(_one_of("status", TaskStatus), name="status"),
+    CheckConstraint(one_of("status", TaskStatus), name="status"),
     CheckConstraint("(status = 'running') = (lease_owner IS NOT NULL)", name="lease_owner"),
     CheckConstraint("(lease_owner IS NULL) = (lease_expires_at IS NULL)", name="lease_expires_at"),
     CheckConstraint(
-        f"({_one_of('status', OPEN)}) = (finished_at IS NULL)",
+        f"({one_of('status', OPEN)}) = (finished_at IS NULL)",
         name="finished_at",
     ),
     CheckConstraint("attempts >= 0 AND lease_fence >= attempts", name="attempts"),
     CheckConstraint("fork_at IS NULL OR parent_id IS NOT NULL", name="fork"),
-    CheckConstraint(_one_of("priority", Priority), name="priority"),
+    CheckConstraint(one_of("priority", Priority), name="priority"),
 )
 
 Index("tasks_tenant_created_at_idx", tasks.c.tenant, tasks.c.created_at, tasks.c.id)
@@ -173,7 +174,7 @@ events = Table(
     Column("path", Text, nullable=False, doc="The node that it happened to; empty for the run itself."),
     Column("at", Double, nullable=False, doc="When, by the clock of the process that ran the task."),
     Column("data", Text, nullable=False, doc='JSON object; {"$text": hash} stands for a row of `texts`.'),
-    CheckConstraint(_one_of("type", EventType), name="type"),
+    CheckConstraint(one_of("type", EventType), name="type"),
     CheckConstraint("seq >= 0", name="seq"),
 )
 
@@ -257,7 +258,7 @@ accounts = Table(
     Column("spent_tokens", BigInteger, nullable=False, doc="What was spent in the period."),
     Column("spent_cost", BigInteger, nullable=False, doc="What that did cost."),
     Column("period", BigInteger, nullable=False, doc="The number of the period."),
-    CheckConstraint(_one_of("budget_period", Period), name="budget_period"),
+    CheckConstraint(one_of("budget_period", Period), name="budget_period"),
     CheckConstraint("(rate IS NULL) = (burst IS NULL)", name="burst"),
     CheckConstraint("held >= 0 AND reserved_tokens >= 0 AND reserved_cost >= 0", name="reserved"),
     CheckConstraint("spent_tokens >= 0 AND spent_cost >= 0", name="spent"),
@@ -342,7 +343,7 @@ webhook_deliveries = Table(
     Column("attempted_at", Double, doc="When the last attempt ended."),
     Column("http_status", Integer, doc="What the last attempt was answered."),
     Column("error", Text, nullable=False, doc="Why the last attempt failed; empty if it did not."),
-    CheckConstraint(_one_of("status", DeliveryStatus), name="status"),
+    CheckConstraint(one_of("status", DeliveryStatus), name="status"),
     CheckConstraint("attempts >= 0", name="attempts"),
 )
 

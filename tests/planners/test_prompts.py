@@ -120,6 +120,7 @@ QUESTIONS = (
     Question("write 3 slogans for gauges."),
     Question("how heavy is the bolt of the red gauge?", context=LONG),
     Question("and of the other?", history=(Turn("system", "be kind."), Turn("assistant", "it is a wheel."))),
+    Question("how heavy?", format={"type": "json_schema", "schema": {"type": "object"}}),
     Question("is that so?", history=(Turn("user", "it is a heavy bolt."), Turn("user", "and an old one."))),
 )
 ABLE = (

@@ -67,7 +67,8 @@ def _empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 _EMPTY = """DO $$ BEGIN
     IF to_regclass('tasks') IS NOT NULL THEN
-        TRUNCATE tasks, texts, keys, accounts, reservations, lines, shares, webhooks, webhook_outbox CASCADE;
+        TRUNCATE tasks, texts, keys, accounts, reservations, lines, shares, webhooks, webhook_outbox,
+            files, batches CASCADE;
     END IF;
 END $$"""
 

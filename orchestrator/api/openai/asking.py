@@ -10,13 +10,12 @@ from typing import Any
 
 from orchestrator.api.openai.messages import Conversation
 from orchestrator.api.openai.models import PREFIX, SAMPLED, PlannerModel, planner_model
-from orchestrator.api.openai.parameters import Rule
 from orchestrator.api.openai.refusals import InvalidParameter
 from orchestrator.api.openai.schemas import ChatRequest, CompletionRequest, Parameters
 from orchestrator.planning.finding import FindPlanner
 from storage.tasks import Priority
 
-LEAST_WORDS_OF_HELPERS = ("### Task:", "Provide a concise, 5-word-or-less title")
+HELPERS = ("### Task:", "Provide a concise, 5-word-or-less title")
 """How the prompts begin by which chat programs have titles, tags and follow-ups made."""
 
 
@@ -29,7 +28,7 @@ def is_helper(request: ChatRequest) -> bool:
     if request.stream or len(request.messages) != 1 or request.messages[0].get("role") != "user":
         return False
     content = request.messages[0].get("content")
-    return isinstance(content, str) and content.lstrip().startswith(LEAST_WORDS_OF_HELPERS)
+    return isinstance(content, str) and content.lstrip().startswith(HELPERS)
 
 
 def chat_limit(request: ChatRequest) -> int | None:
@@ -163,12 +162,3 @@ def _common(
         "seed": request.seed,
     }
     return {name: value for name, value in said.items() if value not in (None, {}, [])}
-
-
-def told(rules: Mapping[str, Rule]) -> str:
-    """A table of parameters as the docs have it."""
-    head = "| parameter | a planner | the engine | |\n|---|---|---|---|\n"
-    return head + "".join(
-        f"| `{name}` | {rule.planner} | {rule.engine} | {rule.told} |\n"
-        for name, rule in sorted(rules.items())
-    )

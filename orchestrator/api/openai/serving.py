@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from aiohttp import web
@@ -47,7 +47,7 @@ from orchestrator.errors import InvalidRequest, TaskFailed
 from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.solution import solution_of_task
 from storage.events import Event
-from storage.tasks import Task
+from storage.tasks import Priority, Task
 from workers.calls import Call, Chunk
 
 TASK_HEADER = "X-Anabranch-Task"
@@ -90,23 +90,20 @@ class ServingHandlers(SubmittingHandlers):
                 if ended is None:
                     raise Closing(CLOSING)
                 attendance.ended = True
-        return self._solved(ended, seen, asked, wanted, kind, headers)
+        return respond(solved_body(ended, seen, asked, wanted, kind), headers=headers)
 
     def _task(self, request: web.Request, body: dict[str, Any]) -> TaskRequest:
         """The task that is to be run; its mistakes are those of the parameters that it comes from."""
         merge(body, "idempotency_key", request, "Idempotency-Key")
         body["seed"] = seed_for(body.get("seed"), body.get("idempotency_key"))
-        try:
+        with _by_parameter():
             return self._asked(request, body)
-        except InvalidRequest as error:
-            if (param := param_of(str(error))) is None:
-                raise
-            raise InvalidParameter(str(error), param) from None
 
     async def _submitted(self, request: web.Request, wish: TaskRequest) -> Task:
         async with self._turn():
             await self._check_engine()
-            return await self._stored(request, wish)
+            with _by_parameter():
+                return await self._stored(request, wish)
 
     async def _ended(self, task: Task, seen: Seen) -> Task:
         """The task once it has ended."""
@@ -114,34 +111,6 @@ class ServingHandlers(SubmittingHandlers):
             if isinstance(item, Event):
                 seen.take(item)
         return await self._service.task(task.id)
-
-    def _solved(
-        self, task: Task, seen: Seen, asked: Parameters, wanted: Wanted, kind: Kind, headers: dict[str, str]
-    ) -> web.Response:
-        """The answer of a task that has ended."""
-        tier = None
-        if kind == "chat" and asked.model_extra is not None:
-            tier = "flex" if task.priority == "batch" else "default"
-        try:
-            solution = solution_of_task(task)
-        except TaskFailed as failed:
-            if not is_refusal(failed):
-                raise failure_of(failed) from None
-            message = MessageBody(content=None, refusal=str(failed))
-            choice = _choice(kind, 0, message, "content_filter")
-            return _answer(kind, task.id, asked.model, [choice], seen.usage, headers=headers, tier=tier)
-        message = MessageBody(content=wanted.of(solution))
-        choice = _choice(kind, 0, message, seen.finish(solution))
-        return _answer(
-            kind,
-            task.id,
-            asked.model,
-            [choice],
-            usage_of(solution, seen),
-            headers=headers,
-            tier=tier,
-            run=run_of(solution),
-        )
 
     # -- the engine itself ------------------------------------------------------------------------
 
@@ -175,7 +144,7 @@ class ServingHandlers(SubmittingHandlers):
             finally:
                 spent.tokens = tokens_of(choices)
         made = [_of_call(kind, place, choice) for place, choice in enumerate(choices)]
-        return _answer(kind, first.task, asked.model, made, usage_of_calls(choices))
+        return respond(_answer(kind, first.task, asked.model, made, usage_of_calls(choices)))
 
     async def _chunks(
         self, chunks: Chunks, choices: Sequence[Choice], beginning: tuple[int, Chunk], items: Items
@@ -209,6 +178,40 @@ class ServingHandlers(SubmittingHandlers):
         yield chunks.last(usage_of_calls(choices))
 
 
+@contextmanager
+def _by_parameter() -> Iterator[None]:
+    """Tell mistakes of a task as those of the parameters that they come from."""
+    try:
+        yield
+    except InvalidRequest as error:
+        if (param := param_of(str(error))) is None:
+            raise
+        raise InvalidParameter(str(error), param) from None
+
+
+def solved_body(
+    task: Task, seen: Seen, asked: Parameters, wanted: Wanted, kind: Kind
+) -> ChatBody | CompletionBody:
+    """The answer of a task that has ended.
+
+    Raises:
+        AnabranchError: it has none.
+    """
+    tier = None if kind == "text" else "flex" if task.priority is Priority.BATCH else "default"
+    try:
+        solution = solution_of_task(task)
+    except TaskFailed as failed:
+        if not is_refusal(failed):
+            raise failure_of(failed) from None
+        message = MessageBody(content=None, refusal=str(failed))
+        choice = _choice(kind, 0, message, "content_filter")
+        return _answer(kind, task.id, asked.model, [choice], seen.usage, tier=tier)
+    message = MessageBody(content=wanted.of(solution))
+    choice = _choice(kind, 0, message, seen.finish(solution))
+    usage, run = usage_of(solution, seen), run_of(solution)
+    return _answer(kind, task.id, asked.model, [choice], usage, tier=tier, run=run)
+
+
 async def _collected(items: Items, choices: Sequence[Choice]) -> bool:
     async for place, chunk in items:
         choices[place].take(chunk)
@@ -240,10 +243,9 @@ def _answer(
     choices: Sequence[ChoiceBody | TextChoiceBody],
     usage: UsageBody,
     *,
-    headers: dict[str, str] | None = None,
     tier: str | None = None,
     run: RunBody | None = None,
-) -> web.Response:
+) -> ChatBody | CompletionBody:
     said = {
         "id": _id(kind, of),
         "created": int(time.time()),
@@ -253,9 +255,9 @@ def _answer(
     }
     if kind == "chat":
         chats = [each for each in choices if isinstance(each, ChoiceBody)]
-        return respond(ChatBody(**said, choices=chats, service_tier=tier), headers=headers)
+        return ChatBody(**said, choices=chats, service_tier=tier)
     texts = [each for each in choices if isinstance(each, TextChoiceBody)]
-    return respond(CompletionBody(**said, choices=texts), headers=headers)
+    return CompletionBody(**said, choices=texts)
 
 
 def _id(kind: Kind, of: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,9 +21,14 @@ from orchestrator.api.responses.kept import Asked
 from orchestrator.api.responses.parameters import RESPONSES
 from orchestrator.planning.finding import FindPlanner
 
+Name = Annotated[str, Field(max_length=512)]
+
 Tier = Literal["auto", "default", "flex", "priority"]
 
 INSTRUCTIONS = "instructions"
+
+NO_FUNCTION: dict[str, Any] = {"type": "function", "description": None, "parameters": None, "strict": None}
+"""What a response says of a tool of which a request does not say it."""
 
 PARAMS = {"messages": "input", "response_format": "text.format", "max_tokens": "max_output_tokens"}
 """What parameters of chat completions are called here."""
@@ -85,9 +90,9 @@ class ResponseRequest(BaseModel):
     tool_choice: Literal["none", "auto"] = "auto"
     parallel_tool_calls: bool = True
     max_tool_calls: int | None = None
-    prompt_cache_key: str | None = None
-    safety_identifier: str | None = None
-    user: str | None = None
+    prompt_cache_key: Name | None = None
+    safety_identifier: Name | None = None
+    user: Name | None = None
     anabranch: OwnOptions | None = None
 
 
@@ -145,7 +150,7 @@ def as_chat(request: Request) -> ChatRequest:
         InvalidParameter: it has something that is none of the protocol.
     """
     asked = request.parameters
-    said = {
+    said: dict[str, Any] = {
         "model": asked.model,
         "messages": [{}],
         "max_completion_tokens": asked.max_output_tokens,
@@ -227,7 +232,7 @@ def asked_in(request: Request, *, store: bool, instructed: bool = False) -> Aske
             **({"verbosity": asked.text.verbosity} if asked.text.verbosity else {}),
         },
         tool_choice=asked.tool_choice,
-        tools=asked.tools,
+        tools=[{**NO_FUNCTION, **tool} for tool in asked.tools],
         user=asked.user,
         content=own.content,
     )

@@ -17,7 +17,7 @@ import pytest
 
 from orchestrator.access.caller import Scope
 from orchestrator.access.form import hash_of, hint_of, new_key
-from orchestrator.api.application import create_application
+from orchestrator.api.application import batches, create_application
 from orchestrator.api.handlers import Handlers, openapi_document
 from orchestrator.api.listening import DOOR, Door, listening
 from orchestrator.api.refusals import refusals_of
@@ -246,7 +246,7 @@ def open_api(tmp_path: Path, empty_database: Path) -> Open:
                 if not work:
                     yield opened_api
                     return
-                async with service.working():
+                async with service.working(), batches(application):
                     yield opened_api
 
     return opened

@@ -59,7 +59,7 @@ async def test_numbers_that_nobody_can_compute_hold_up_nothing() -> None:
 
 async def test_a_process_that_has_died_meanwhile_is_replaced() -> None:
     assert await equal("1/2", "2/4") is True
-    for process in symbolic._idle:
+    for process in symbolic.PROGRAM.idle:
         process.kill()
         process.wait()
     assert await equal("1/2", "3/4") is False
