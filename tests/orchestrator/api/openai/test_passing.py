@@ -238,6 +238,21 @@ async def test_what_the_engine_refuses_is_refused_before_anything_is_sent(
             assert raised.value.code == "call_rejected"
 
 
+async def test_a_key_that_is_none_is_refused_also_where_it_has_no_effect(
+    open_api: Open, connect: Connect
+) -> None:
+    async with open_api() as api:
+        client = connect(api)
+        said = await client.chat.completions.create(
+            model="simulator", messages=QUESTION, extra_headers={"Idempotency-Key": "one"}
+        )
+        with pytest.raises(openai.BadRequestError, match="Idempotency-Key"):
+            await client.chat.completions.create(
+                model="simulator", messages=QUESTION, extra_headers={"Idempotency-Key": "x" * 256}
+            )
+    assert said.choices[0].message.content
+
+
 async def test_who_leaves_aborts_the_calls(open_api: Open, connect: Connect) -> None:
     engine = slow()
     async with open_api(engine) as api:
