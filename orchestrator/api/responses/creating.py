@@ -125,6 +125,7 @@ class CreatingHandlers(ServingHandlers):
         key = header_of(request, "Idempotency-Key")
         try:
             wish = self._asked(request, {**body, "seed": seed_for(body.get("seed"), key)})
+            self._service.check(wish)
         except InvalidRequest as error:
             if (param := param_of(str(error))) is None:
                 raise

@@ -148,7 +148,7 @@ def as_chat(request: Request) -> ChatRequest:
         InvalidParameter: it has something that is none of the protocol.
     """
     asked = request.parameters
-    said = {
+    said: dict[str, Any] = {
         "model": asked.model,
         "messages": [{}],
         "max_completion_tokens": asked.max_output_tokens,
