@@ -136,7 +136,9 @@ def prune_traces(
     async def run() -> str:
         async with opened_store(settings) as store:
             gone = await store.prune(older_than=seconds, keep=keep, max_bytes=max_bytes, tenant=tenant)
-            return f"removed {gone.tasks} tasks, and {gone.texts} texts that no other task uses"
+            files = await store.batches.prune(older_than=seconds, tenant=tenant)
+            also = f"; {files} files and batches" if files else ""
+            return f"removed {gone.tasks} tasks, and {gone.texts} texts that no other task uses{also}"
 
     say(asyncio.run(run()))
 
