@@ -217,11 +217,12 @@ class Reserving:
         return None
 
     async def _reserve(
-        self, wanted: Reservation, *, again: bool = False, seconds: float = LEASE_SECONDS
+        self, wanted: Reservation, *, again: bool = False, seconds: float | None = None
     ) -> Shortage | None:
-        shortage = await self._store.access.reserve(wanted, seconds, again=again)
+        lease = LEASE_SECONDS if seconds is None else seconds
+        shortage = await self._store.access.reserve(wanted, lease, again=again)
         if shortage is not None and await self._sweep():
-            shortage = await self._store.access.reserve(wanted, seconds, again=again)
+            shortage = await self._store.access.reserve(wanted, lease, again=again)
         return shortage
 
     async def _is_known(self, new: NewTask) -> bool:

@@ -184,7 +184,8 @@ class Driver:
             new = self._task_of(item)
             task = await self._stored(new)
             if task is not None and (task := await self._ended(task)) is not None:
-                self._results.append(await self._told(item, task))
+                result = await self._told(item, task)  # meanwhile, there may be another list
+                self._results.append(result)
         except AnabranchError as error:
             if error.http_status >= 500 and not isinstance(error, TaskFailed):
                 raise
@@ -315,12 +316,15 @@ class Driver:
                 async with aclosing(self._lines()) as lines:  # type: ignore[type-var]
                     async for number, text in lines:
                         if number not in done:
-                            self._results.append(unanswered(await self._item(number, text), *why))
+                            item = await self._item(number, text)
+                            self._results.append(unanswered(item, *why))
                         if len(self._results) >= NOTED:
                             await self._flush()
             await self._flush()
             await self._note((), Noted(status=self._ending))
         else:
+            if len(await self._store.done(self.batch_id)) < self._held.batch.total:
+                raise RuntimeError(f"lines of batch {self.batch_id} have no result")
             await self._note((), Noted(status=BatchStatus.FINALIZING))
             await self._note((), Noted(status=self._ending or BatchStatus.COMPLETED))
         log.info("batch ended", batch=self.batch_id, status=self._held.batch.status.value)

@@ -14,7 +14,7 @@ from orchestrator.batches.endpoints import Endpoint, window_seconds
 from orchestrator.errors import InvalidRequest, translated
 from orchestrator.tasks.containment import apart, is_ending, report
 from orchestrator.tasks.service import Service
-from storage.batches import Batch, File, HeldBatch, NewBatch, NewFile, Purpose
+from storage.batches import Batch, File, FileNotFound, HeldBatch, NewBatch, NewFile, Purpose
 from storage.tasks import new_task_id
 
 log = structlog.get_logger()
@@ -83,7 +83,7 @@ class Batching:
         """Queue a batch.
 
         Raises:
-            InvalidRequest: its lines cannot be asked there, or its file is one of results.
+            InvalidRequest: its lines cannot be asked there, or there is no such file of questions.
         """
         if endpoint not in self._endpoints:
             known = ", ".join(sorted(self._endpoints))
@@ -91,8 +91,13 @@ class Batching:
                 f"endpoint: {endpoint[:80]!r} cannot be asked in a batch; these can: {known}"
             )
         seconds = window_seconds(window)
-        if (await self.file(input_file_id, tenant)).purpose is not Purpose.BATCH:
-            raise InvalidRequest("input_file_id: it is a file of results; upload one with the purpose batch")
+        no_such = InvalidRequest(f"input_file_id: there is no file of questions {input_file_id[:80]!r}")
+        with translated():
+            try:
+                if (await self._store.file(input_file_id, tenant)).purpose is not Purpose.BATCH:
+                    raise no_such
+            except FileNotFound:
+                raise no_such from None
         new = NewBatch(
             id=f"batch_{new_task_id()}",
             tenant=tenant,

@@ -43,7 +43,6 @@ async def followed(
         try:
             known = {"Last-Event-ID": str(after)} if after >= 0 else {}
             async with transport.frames(path_of(task_id, "events"), headers=known) as frames:
-                attempts = transport.attempts()
                 async for frame in frames:
                     attempts.progress()
                     match _item(frame):

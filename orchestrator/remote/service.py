@@ -111,6 +111,7 @@ class RemoteService(Solver):
             "POST",
             path_of(task_id, "fork"),
             again=True,
+            works=True,
             json=_changing(at, change),
             headers={"Idempotency-Key": _new_key()},
         )
@@ -143,12 +144,12 @@ class RemoteService(Solver):
 
     @override
     async def trace(self, task_id: str) -> Trace:
-        return await self._asked(trace_of, Request("GET", path_of(task_id, "trace"), again=True))
+        return await self._asked(trace_of, Request("GET", path_of(task_id, "trace"), again=True, works=True))
 
     @override
     async def replay(self, task_id: str) -> Replayed:
         body = await self._asked(
-            ReplayBody.model_validate, Request("POST", path_of(task_id, "replay"), again=True)
+            ReplayBody.model_validate, Request("POST", path_of(task_id, "replay"), again=True, works=True)
         )
         return Replayed(body.result, body.events, body.seconds)
 
@@ -158,6 +159,7 @@ class RemoteService(Solver):
             "POST",
             path_of(task_id, "what-if"),
             again=True,
+            works=True,
             query={"events": "true"},
             json=_changing(at, change),
         )
@@ -167,7 +169,7 @@ class RemoteService(Solver):
 
     @override
     async def difference(self, before: str, after: str) -> TraceDifference:
-        asking = Request("GET", path_of(before, "diff"), again=True, query={"other": after})
+        asking = Request("GET", path_of(before, "diff"), again=True, works=True, query={"other": after})
         return await self._asked(_DIFFERENCE.validate_python, asking)
 
     @override

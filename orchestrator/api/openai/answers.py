@@ -65,10 +65,11 @@ def content_of(
 
     It is the whole text. Where that does not end with the short answer, such as a program that a branch
     wrote, or where it ends with a box, which few programs draw, the answer stands in a last line of its own:
-    people find it there, and so does who takes the last number.
+    people find it there, and so does who takes the last number. One text that stops early has no such line:
+    its answer may be in what is cut off.
     """
     text = solution.answer if form == "answer" else solution.text
-    if form == "text" and not json:
+    if form == "text" and not json and (solution.clusters or not stop):
         text = _with_answer(solution)
     found = [place for each in stop if (place := text.find(each)) >= 0]
     return text[: min(found)].rstrip() if found else text

@@ -170,7 +170,7 @@ class OpenAIHandlers(ServingHandlers):
         """Answer a conversation: by a planner, as a task, or by the engine itself."""
         body = await self._body(request)
         asked = validated(ChatRequest, body)
-        name = self._answering(asked)
+        name = self._answering(asked, body)
         target = target_of(name)
         asked = asked.only(given(body, CHAT_TABLE, target))
         turns = turns_of(asked.messages)
@@ -216,11 +216,19 @@ class OpenAIHandlers(ServingHandlers):
         self._check_open()
         return json_object(await body_text(request), limits_of(request))
 
-    def _answering(self, asked: ChatRequest) -> str:
-        """The model that answers: the one that is named, or a cheap one for what chat programs ask for."""
+    def _answering(self, asked: ChatRequest, body: Mapping[str, Any]) -> str:
+        """The model that answers: the one that is named, or a cheap one for what chat programs ask for.
+
+        Only what the cheap one can honour goes to it.
+        """
         helper = self._service.settings.chat_helpers
-        is_planners = asked.model.startswith(PREFIX) and asked.anabranch is None
-        return helper if helper and is_planners and is_helper(asked) else asked.model
+        if not helper or target_of(asked.model) == "engine" or not is_helper(asked):
+            return asked.model
+        try:
+            given(body, CHAT_TABLE, target_of(helper))
+        except UnsupportedParameter:
+            return asked.model
+        return helper
 
     async def _able(self, name: str) -> tuple[Capabilities, EngineModel]:
         """What the engine can do, and its model of that name."""

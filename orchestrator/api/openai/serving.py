@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from aiohttp import web
@@ -47,7 +47,7 @@ from orchestrator.errors import InvalidRequest, TaskFailed
 from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.solution import solution_of_task
 from storage.events import Event
-from storage.tasks import Task
+from storage.tasks import Priority, Task
 from workers.calls import Call, Chunk
 
 TASK_HEADER = "X-Anabranch-Task"
@@ -96,17 +96,14 @@ class ServingHandlers(SubmittingHandlers):
         """The task that is to be run; its mistakes are those of the parameters that it comes from."""
         merge(body, "idempotency_key", request, "Idempotency-Key")
         body["seed"] = seed_for(body.get("seed"), body.get("idempotency_key"))
-        try:
+        with _by_parameter():
             return self._asked(request, body)
-        except InvalidRequest as error:
-            if (param := param_of(str(error))) is None:
-                raise
-            raise InvalidParameter(str(error), param) from None
 
     async def _submitted(self, request: web.Request, wish: TaskRequest) -> Task:
         async with self._turn():
             await self._check_engine()
-            return await self._stored(request, wish)
+            with _by_parameter():
+                return await self._stored(request, wish)
 
     async def _ended(self, task: Task, seen: Seen) -> Task:
         """The task once it has ended."""
@@ -181,6 +178,17 @@ class ServingHandlers(SubmittingHandlers):
         yield chunks.last(usage_of_calls(choices))
 
 
+@contextmanager
+def _by_parameter() -> Iterator[None]:
+    """Tell mistakes of a task as those of the parameters that they come from."""
+    try:
+        yield
+    except InvalidRequest as error:
+        if (param := param_of(str(error))) is None:
+            raise
+        raise InvalidParameter(str(error), param) from None
+
+
 def solved_body(
     task: Task, seen: Seen, asked: Parameters, wanted: Wanted, kind: Kind
 ) -> ChatBody | CompletionBody:
@@ -189,9 +197,7 @@ def solved_body(
     Raises:
         AnabranchError: it has none.
     """
-    tier = None
-    if kind == "chat" and asked.model_extra is not None:
-        tier = "flex" if task.priority == "batch" else "default"
+    tier = None if kind == "text" else "flex" if task.priority is Priority.BATCH else "default"
     try:
         solution = solution_of_task(task)
     except TaskFailed as failed:

@@ -10,7 +10,7 @@ from orchestrator.api.exchange import body_text, json_object, query_of, respond
 from orchestrator.api.limits import limits_of
 from orchestrator.api.openai.handlers import ERRORS
 from orchestrator.api.openai.refusals import OPENAI, InvalidParameter
-from orchestrator.api.openapi import event_stream, reference
+from orchestrator.api.openai.serving import TASK_HEADER
 from orchestrator.api.parameters import IDEMPOTENCY_KEY, TENANT
 from orchestrator.api.places import TooManyStreams
 from orchestrator.api.responses.bodies import DeletedResponse, InputItems, ResponseBody, StreamEventBody
@@ -25,7 +25,7 @@ from orchestrator.api.responses.refusals import (
     ResponseNotFound,
 )
 from orchestrator.api.responses.streaming import Following
-from orchestrator.api.routes import JSON, queries, route
+from orchestrator.api.routes import EVENTS, JSON, queries, route
 from storage.errors import IllegalTransition
 
 
@@ -53,7 +53,25 @@ ONE = (
 )
 """The parameters of a route that is about one response."""
 
-BODY_OR_STREAM = {JSON: {"schema": reference(ResponseBody)}, **event_stream(StreamEventBody)}
+BODY_OR_STREAM = {
+    JSON: {"schema": {"$ref": f"#/components/schemas/{ResponseBody.__name__}"}},
+    EVENTS: {
+        "schema": {
+            "type": "object",
+            "description": "One server-sent event. The last one has the data `[DONE]`.",
+            "properties": {
+                "event": {"type": "string", "description": "The type of the event."},
+                "data": {
+                    "type": "string",
+                    "contentMediaType": JSON,
+                    "contentSchema": {"$ref": f"#/components/schemas/{StreamEventBody.__name__}"},
+                },
+            },
+            "required": ["data"],
+        }
+    },
+}
+"""A response, or its events."""
 
 
 class ResponseHandlers(CreatingHandlers):
@@ -99,9 +117,8 @@ class ResponseHandlers(CreatingHandlers):
         task, asked = await self._response(request)
         if query.stream:
             after = -1 if query.starting_after is None else query.starting_after
-            return await self._response_stream(
-                request, task, Following(self._service, task, asked, after=after)
-            )
+            following = Following(self._service, task, asked, after=after)
+            return await self._response_stream(request, task, following, {TASK_HEADER: task.id})
         if query.starting_after is not None:
             raise InvalidParameter("it is for streams; send stream=true with it", "starting_after")
         return respond(await self._response_body(task, asked))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orchestrator.api.responses.bodies import ReasoningSettings, ResponseBody, ResponseUsage, Status
 from storage.tasks import Task
 
-PROTOCOL = "responses"
+PROTOCOL: Final = "responses"
 PREFIX = "resp_"
 
 
@@ -54,7 +54,7 @@ class Asked(BaseModel):
         shared = {
             each: getattr(self, each) for each in Asked.model_fields if each in ResponseBody.model_fields
         }
-        defaults = {
+        defaults: dict[str, Any] = {
             "completed_at": None,
             "error": None,
             "incomplete_details": None,
@@ -70,7 +70,7 @@ class Asked(BaseModel):
 
 def asked_of(task: Task) -> Asked | None:
     """What was asked with a task; None if it was not asked for by this protocol."""
-    kept = task.options.get("asked_by") if isinstance(task.options, Mapping) else None
+    kept = task.options.get("asked_by")
     if not isinstance(kept, Mapping) or kept.get("protocol") != PROTOCOL:
         return None
     try:
