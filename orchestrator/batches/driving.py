@@ -220,7 +220,8 @@ class Driver:
                     raise
                 pause = min(LONGEST_PAUSE, max(2 * pause, min(error.retry_after or 0.0, LONGEST_PAUSE)))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._stop.wait()
         return None
 
     async def _ended(self, task: Task) -> Task | None:

@@ -156,7 +156,8 @@ class Batching:
                     raise
                 report("batches cannot be looked for", error)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._awake.wait(), look)
+                async with asyncio.timeout(look):
+                    await self._awake.wait()
 
     async def _claimed(self) -> HeldBatch | None:
         return await self._store.claim(self._service.owner, self._service.settings.lease_seconds)
