@@ -90,7 +90,8 @@ class Core:
     async def _leave_streams(self, streams: Collection[Items[Any]], seconds: float) -> None:
         for items in streams:
             with suppress(TimeoutError):
-                await asyncio.wait_for(items.close(), seconds)
+                async with asyncio.timeout(seconds):
+                    await items.close()
 
     async def _called(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of the work, in a task of its own: who closes the client ends that, not its caller."""
