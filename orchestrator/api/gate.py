@@ -160,19 +160,24 @@ class Gate:
             request = request.clone(client_max_size=route.max_body)
         if not route.streams:
             return await handler(request)
+        watching: list[asyncio.Task[None]] = []
         async with task_group() as group:
-            watching = group.create_task(self._watch(request), name="watch over the key of a stream")
+
+            def watch() -> None:
+                name = "watch over the key of a stream"
+                watching.append(group.create_task(self._watch(request), name=name))
+
+            later = asyncio.get_running_loop().call_later(RECHECK_SECONDS, watch)  # most have ended by then
             try:
                 return await handler(request)
             finally:
-                watching.cancel()
+                later.cancel()
+                for each in watching:
+                    each.cancel()
 
     async def _watch(self, request: web.Request) -> None:
         """End the connection of a stream once its caller would no longer be let in."""
-        while True:
-            await asyncio.sleep(RECHECK_SECONDS)
-            if request.transport is None:  # the client has gone
-                return
+        while request.transport is not None:  # the client is there
             try:
                 await self._known(request)
             except Unauthorized:
@@ -181,6 +186,7 @@ class Gate:
                 return
             except StorageError as error:
                 log.warning("it is unknown whether the key of a stream still counts", error=str(error))
+            await asyncio.sleep(RECHECK_SECONDS)
 
     async def _audited(
         self, request: web.Request, route: Route, caller: Caller, handler: Handler
