@@ -1,7 +1,7 @@
 """What Open WebUI and LibreChat ask of a service, in the bodies and with the headers that they send.
 
-Open WebUI asks by aiohttp for what its page says, without ``metadata``, and with ``max_completion_tokens`` under
-its old name; LibreChat asks by LangChain's client. Both close the connection at the button to stop.
+Open WebUI asks by aiohttp for what its page says, without ``metadata``, and with ``max_completion_tokens``
+under its old name; LibreChat asks by LangChain's client. Both close the connection at the button to stop.
 """
 
 from __future__ import annotations
