@@ -7,6 +7,12 @@ The front door: everything that a program needs can be imported from here.
     print(solve("What is 17 * 23?", planner="vote").answer)
 """
 
+from orchestrator.access.caller import Forbidden as Forbidden
+from orchestrator.access.caller import Unauthorized as Unauthorized
+from orchestrator.access.refusals import QuotaExhausted as QuotaExhausted
+from orchestrator.access.refusals import RateLimited as RateLimited
+from orchestrator.access.refusals import TooManyTasks as TooManyTasks
+from orchestrator.client import AsyncClient as AsyncClient
 from orchestrator.client import Client as Client
 from orchestrator.client import SolveOptions as SolveOptions
 from orchestrator.client import asolve as asolve
@@ -18,6 +24,7 @@ from orchestrator.errors import Divergence as Divergence
 from orchestrator.errors import InvalidRequest as InvalidRequest
 from orchestrator.errors import NodeCancelled as NodeCancelled
 from orchestrator.errors import NodeFailed as NodeFailed
+from orchestrator.errors import ServiceError as ServiceError
 from orchestrator.errors import TaskFailed as TaskFailed
 from orchestrator.errors import TaskNotFound as TaskNotFound
 from orchestrator.errors import Unavailable as Unavailable
@@ -27,6 +34,7 @@ from orchestrator.planning.planner import Planner as Planner
 from orchestrator.planning.planner import planner as planner
 from orchestrator.planning.run import Run as Run
 from orchestrator.planning.suits import Suits as Suits
+from orchestrator.remote.trying import Patience as Patience
 from orchestrator.runtime.change import Change as Change
 from orchestrator.runtime.messages import assistant as assistant
 from orchestrator.runtime.messages import calling as calling
@@ -43,6 +51,8 @@ from orchestrator.tasks.feed import Progress as Progress
 from orchestrator.tasks.solution import Solution as Solution
 from orchestrator.voting.ahead import Firm as Firm
 from storage.events import Event as Event
+from storage.tasks import Task as Task
+from storage.tasks import TaskStatus as TaskStatus
 from storage.trace import Trace as Trace
 from workers.calls import Call as Call
 from workers.calls import Chunk as Chunk

@@ -68,6 +68,24 @@ class Settings(BaseSettings):
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidRequest(f".env cannot be read: {error}") from None
 
+    def asking(
+        self, *, url: str | None = None, key: str | None = None, plain_http: bool | None = None
+    ) -> Self:
+        """The settings with what was given of a service elsewhere; None: nothing was.
+
+        The key of the settings is for the service that they name, if they name one, and for no other.
+        """
+        update: dict[str, Any] = {}
+        if url is not None:
+            update["url"] = url
+            if self.url is not None and self.url.rstrip("/") != url.rstrip("/"):
+                update["key"] = None
+        if key is not None:
+            update["key"] = SecretStr(key)
+        if plain_http is not None:
+            update["plain_http"] = plain_http
+        return self.model_copy(update=update)
+
     @classmethod
     @override
     def settings_customise_sources(

@@ -18,6 +18,8 @@ ROOMS = (
     "orchestrator/api",
     "orchestrator/api/responses",
     "orchestrator/api/openai",
+    "orchestrator/client",
+    "orchestrator/remote",
     "orchestrator/access",
     "orchestrator/tracing",
     "orchestrator/batches",

@@ -41,6 +41,7 @@ from workers.engines.simulator.server import serving
 
 CLIPS: dict[str, str | dict[str, float]] = {
     "clips": {"It is \\boxed{72}": 3, "It is \\boxed{96}": 1},
+    "Reply with": '"ok"',
     "": "ok",
 }
 
@@ -95,6 +96,23 @@ def test_a_run_is_forked_and_compared(client: Client) -> None:
         client.counterfactual(before.trace_id, at="0.0", change=Change(temperature=0.1))
     with pytest.raises(InvalidRequest, match="heat"):
         client.fork(before.trace_id, at="0.0", change={"heat": 1})
+
+
+def test_a_question_comes_after_a_conversation_and_is_answered_in_a_form(client: Client) -> None:
+    solution = client.solve(
+        "And in JSON?",
+        planner="direct",
+        history=[{"role": "user", "content": "How many?"}, {"role": "assistant", "content": "Many."}],
+        format={"type": "json_schema", "schema": {"type": "string"}},
+        metadata={"ticket": "17"},
+        priority="batch",
+        deadline=3600,
+    )
+    assert solution.text == '"ok"'
+    (asked, *_) = client.trace(solution.trace_id).nodes
+    assert "Many." in str(asked.request)
+    with pytest.raises(InvalidRequest, match="history"):
+        client.solve("?", history=[{"role": "nobody", "content": "?"}])
 
 
 async def test_a_stream_under_a_used_key_tells_of_the_first_task(client: Client) -> None:

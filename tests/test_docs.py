@@ -73,6 +73,16 @@ def test_the_examples_of_tools(environment: dict[str, str]) -> None:
 
 
 @pytest.mark.timeout(600)
+def test_the_example_of_batches(environment: dict[str, str], tmp_path: Path) -> None:
+    run(f"cd {tmp_path}\n{examples('docs/batches.md')}", environment)
+    results = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    assert [(each["id"], each["answer"], each["carried"]) for each in results] == [
+        ("clips", "72", {"label": 72}),
+        ("coins", "72", {"label": 5}),
+    ]
+
+
+@pytest.mark.timeout(600)
 def test_the_example_of_mcp(environment: dict[str, str]) -> None:
     page = (ROOT / "docs/mcp.md").read_text()
     for block in re.findall(r"^```json\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):

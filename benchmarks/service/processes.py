@@ -134,7 +134,7 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
 async def _running(
     *arguments: str, settings: Mapping[str, str] | None = None, reading: str, writing: bool = False
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A Python process that ends with the block."""
+    """A Python process of ours that ends with the block."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, *arguments),
@@ -145,8 +145,30 @@ async def _running(
         stderr=pipe if reading == "stderr" else None,
         limit=1 << 26,
     )
-    try:
+    async with _ending(process):
         yield process
+
+
+@asynccontextmanager
+async def program(executable: Path, *arguments: str, log: Path, **settings: str) -> AsyncIterator[int]:
+    """Another project's program with these variables of the environment; yields the id of its process."""
+    with log.open("wb") as file:
+        process = await asyncio.create_subprocess_exec(
+            *(str(executable), *arguments),
+            cwd=log.parent,
+            env={**os.environ, **settings},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+        )
+    async with _ending(process):
+        yield process.pid
+
+
+@asynccontextmanager
+async def _ending(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
+    try:
+        yield
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):

@@ -206,7 +206,7 @@ class BatchHandlers:
         "/v1/batches",
         (200, "The batch.", BatchBody),
         name="create_batch",
-        errors=(FileNotFound, Draining),
+        errors=(Draining,),
         parameters=(TENANT,),
         takes=BatchRequest,
         example={
@@ -226,7 +226,7 @@ class BatchHandlers:
         batch = await self._batching.add(
             tenant=tenant_of(request) or OF_NOBODY,
             endpoint=asked.endpoint,
-            input_file_id=_known_file(asked.input_file_id),
+            input_file_id=asked.input_file_id if is_name(asked.input_file_id) else "",
             window=asked.completion_window,
             metadata=asked.metadata or {},
             submitted_by=caller_of(request).key,

@@ -98,8 +98,8 @@ class Browsers:
             raise OriginNotAllowed(f"pages of another site may not do this; {_ADVICE}")
 
     def check_form(self, request: web.Request) -> None:
-        """Refuse a form that a page could have sent by itself, without any script: it says nothing by which a
-        client shows that it means us.
+        """Refuse a form which any page could have sent: it has no header that a page's form cannot have, and
+        no ``Origin``, which was looked at before.
 
         Raises:
             OriginNotAllowed: says what to send.
@@ -107,7 +107,7 @@ class Browsers:
         bearer = any(
             each.strip().lower().startswith("bearer ") for each in request.headers.getall("Authorization", [])
         )
-        if not (bearer or "X-API-Key" in request.headers or self.listed(request)):
+        if not (bearer or "X-API-Key" in request.headers or "Origin" in request.headers):
             raise OriginNotAllowed(
                 "a form is only taken with `Authorization: Bearer …` or `X-API-Key`, since any page could "
                 "send one without; where no key is needed, it may be anything"

@@ -101,7 +101,8 @@ class Door:
         while self.open >= self._most + self._reserve and not self._spare():
             self._left.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._left.wait(), RETRY_SECONDS)
+                async with asyncio.timeout(RETRY_SECONDS):
+                    await self._left.wait()
 
     async def _enter(self, connection: socket.socket, server: web.Server) -> None:
         extra = len(self._connections) >= self._most and not self._spare()

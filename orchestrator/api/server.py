@@ -142,5 +142,6 @@ async def _end(health: Health, draining: asyncio.Event) -> str | None:
             log.critical("this process can work on nothing more: it hands back its tasks and ends", why=why)
             return why
         with suppress(TimeoutError):
-            await asyncio.wait_for(draining.wait(), LOOK_SECONDS)
+            async with asyncio.timeout(LOOK_SECONDS):
+                await draining.wait()
     return None

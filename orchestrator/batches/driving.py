@@ -184,7 +184,8 @@ class Driver:
             new = self._task_of(item)
             task = await self._stored(new)
             if task is not None and (task := await self._ended(task)) is not None:
-                self._results.append(await self._told(item, task))
+                result = await self._told(item, task)  # meanwhile, there may be another list
+                self._results.append(result)
         except AnabranchError as error:
             if error.http_status >= 500 and not isinstance(error, TaskFailed):
                 raise
@@ -219,7 +220,8 @@ class Driver:
                     raise
                 pause = min(LONGEST_PAUSE, max(2 * pause, min(error.retry_after or 0.0, LONGEST_PAUSE)))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._stop.wait()
         return None
 
     async def _ended(self, task: Task) -> Task | None:
@@ -314,15 +316,22 @@ class Driver:
                 async with aclosing(self._lines()) as lines:  # type: ignore[type-var]
                     async for number, text in lines:
                         if number not in done:
-                            self._results.append(unanswered(await self._item(number, text), *why))
+                            item = await self._item(number, text)
+                            self._results.append(unanswered(item, *why))
                         if len(self._results) >= NOTED:
                             await self._flush()
             await self._flush()
             await self._note((), Noted(status=self._ending))
         else:
+            if len(await self._store.done(self.batch_id)) < self._held.batch.total:
+                raise RuntimeError(f"lines of batch {self.batch_id} have no result")
             await self._note((), Noted(status=BatchStatus.FINALIZING))
-            await self._note((), Noted(status=self._ending or BatchStatus.COMPLETED))
+            await self._note((), Noted(status=self._wanted_end()))
         log.info("batch ended", batch=self.batch_id, status=self._held.batch.status.value)
+
+    def _wanted_end(self) -> BatchStatus:
+        """How a batch ends whose lines all have results; it may have been cancelled at the last moment."""
+        return self._ending or BatchStatus.COMPLETED
 
     async def _cancel_tasks(self) -> None:
         """Cancel what whoever drove the batch before has asked, and not cancelled."""

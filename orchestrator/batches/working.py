@@ -14,7 +14,7 @@ from orchestrator.batches.endpoints import Endpoint, window_seconds
 from orchestrator.errors import InvalidRequest, translated
 from orchestrator.tasks.containment import apart, is_ending, report
 from orchestrator.tasks.service import Service
-from storage.batches import Batch, File, HeldBatch, NewBatch, NewFile, Purpose
+from storage.batches import Batch, File, FileNotFound, HeldBatch, NewBatch, NewFile, Purpose
 from storage.tasks import new_task_id
 
 log = structlog.get_logger()
@@ -31,7 +31,7 @@ TIDY_SECONDS = 3600.0
 LEAVING_SECONDS = 5.0
 """How long a batch may take to store what there is when this process ends."""
 
-DRIVEN = 8
+DRIVEN = 64
 """The most batches that a process drives at a time; the others wait."""
 
 
@@ -83,7 +83,7 @@ class Batching:
         """Queue a batch.
 
         Raises:
-            InvalidRequest: its lines cannot be asked there, or its file is one of results.
+            InvalidRequest: its lines cannot be asked there, or there is no such file of questions.
         """
         if endpoint not in self._endpoints:
             known = ", ".join(sorted(self._endpoints))
@@ -91,8 +91,13 @@ class Batching:
                 f"endpoint: {endpoint[:80]!r} cannot be asked in a batch; these can: {known}"
             )
         seconds = window_seconds(window)
-        if (await self.file(input_file_id, tenant)).purpose is not Purpose.BATCH:
-            raise InvalidRequest("input_file_id: it is a file of results; upload one with the purpose batch")
+        no_such = InvalidRequest(f"input_file_id: there is no file of questions {input_file_id[:80]!r}")
+        with translated():
+            try:
+                if (await self._store.file(input_file_id, tenant)).purpose is not Purpose.BATCH:
+                    raise no_such
+            except FileNotFound:
+                raise no_such from None
         new = NewBatch(
             id=f"batch_{new_task_id()}",
             tenant=tenant,
@@ -125,20 +130,22 @@ class Batching:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Drive batches during the block, and leave them to other processes at its end."""
-        work = asyncio.create_task(self._work(), name="batches")
+        stop = asyncio.Event()
+        work = asyncio.create_task(self._work(stop), name="batches")
         try:
             yield
         finally:
-            work.cancel()
+            stop.set()
+            work.cancel()  # which `wait_for` overlooks in the moment in which it has what it waits for
             await asyncio.wait([work])
             for each in tuple(self._driving):
                 each.cancel()
             if self._driving:
                 await asyncio.wait(tuple(self._driving), timeout=2 * LEAVING_SECONDS)
 
-    async def _work(self) -> None:
+    async def _work(self, stop: asyncio.Event) -> None:
         look = min(LOOK_SECONDS, self._service.settings.lease_seconds / 4)
-        while True:
+        while not stop.is_set():
             self._awake.clear()
             try:
                 await self._tidy()
@@ -149,7 +156,8 @@ class Batching:
                     raise
                 report("batches cannot be looked for", error)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._awake.wait(), look)
+                async with asyncio.timeout(look):
+                    await self._awake.wait()
 
     async def _claimed(self) -> HeldBatch | None:
         return await self._store.claim(self._service.owner, self._service.settings.lease_seconds)

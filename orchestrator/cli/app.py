@@ -10,12 +10,13 @@ from __future__ import annotations
 import io
 import os
 import sys
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestrator.cli import asking, keys, serving, stored
+from orchestrator.cli.given import Flags, keep
 
 FAILED, MISUSED, TERMINATED = 1, 2, 143
 
@@ -31,20 +32,37 @@ for each in (asking, stored, serving):
 app.add_typer(keys.commands, name="keys")
 
 
-@dataclass
-class Flags:
-    """Options that are given before the command and apply to all commands."""
-
-    debug: bool = False
-
-
 @app.callback()
 def flags(
     context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Log everything, and show tracebacks.")] = False,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            help="Work on the service at this URL, and not on an engine and a database of this machine; "
+            "ANABRANCH_URL, by default.",
+            show_default=False,
+        ),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            help="A key of it. Other users of this machine can see it: prefer ANABRANCH_KEY, or --key-file.",
+            show_default=False,
+        ),
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="A file that holds the key.", show_default=False)
+    ] = None,
+    plain_http: Annotated[
+        bool, typer.Option("--plain-http", help="Let the key travel unencrypted to another machine.")
+    ] = False,
 ) -> None:
     """Parallel LLM reasoning that stops when its branches agree."""
-    context.ensure_object(Flags).debug = debug
+    given = context.ensure_object(Flags)
+    given.debug, given.url, given.key, given.key_file = debug, url, key, key_file
+    given.plain_http = plain_http
+    keep(given)
     if debug:
         os.environ["ANABRANCH_LOG_LEVEL"] = "debug"
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from orchestrator.cli.given import given_of, seconds_or_time, settings
+from orchestrator.cli.given import given_of, seconds_or_time, settings, settings_here
 from orchestrator.cli.parameters import (
     AbstainBelow,
     AsJson,
@@ -79,7 +79,7 @@ def solve(
     """Answer a question, and show its branches as they run."""
     if not quiet:
         begin()
-    from orchestrator.cli.solving import Inputs, failures_shown, solve_here
+    from orchestrator.cli.solving import Inputs, failures_shown, solve_and_show
 
     request = {
         "query": query,
@@ -101,7 +101,6 @@ def solve(
             nodes=budget_nodes,
         ),
     }
-    inputs = Inputs(given_of(**request), tuple(option or ()), tuple(tool or ()))
     with failures_shown(as_json=as_json):
         made = settings(
             engine=engine,
@@ -111,7 +110,9 @@ def solve(
             http_tools=http_tools,
             fix_permissions=fix_permissions or None,
         )
-        solve_here(inputs, made, as_json=as_json, quiet=quiet, verbose=verbose)
+        elsewhere = made.url is not None
+        inputs = Inputs(given_of(**request), tuple(option or ()), tuple(tool or ()), elsewhere)
+        solve_and_show(inputs, made, as_json=as_json, quiet=quiet, verbose=verbose)
 
 
 @commands.command()
@@ -170,7 +171,8 @@ def batch(
         "budget": given_of(tokens=budget_tokens, seconds=budget_seconds),
     }
     inputs = Inputs(given_of(**request), tuple(option or ()), tuple(tool or ()))
-    made = settings(
+    made = settings_here(
+        "`batch` answers with an engine of this process; the service takes the file at /v1/batches",
         engine=engine,
         model=model,
         database=database,
@@ -223,7 +225,14 @@ def calibrate(
     from orchestrator.errors import InvalidRequest
     from orchestrator.tasks.calibrating import Wanted
 
-    made = settings(engine=engine, model=model, database=database, mcp_servers=mcp, http_tools=http_tools)
+    made = settings_here(
+        "a calibration is learned from runs in a database, and kept on this machine",
+        engine=engine,
+        model=model,
+        database=database,
+        mcp_servers=mcp,
+        http_tools=http_tools,
+    )
     wanted = Wanted(signal, risk, out)
     sampling = given_of(temperature=temperature, top_p=top_p, max_tokens=max_tokens)
     asking = given_of(planner=planner, seed=seed, sampling=sampling)

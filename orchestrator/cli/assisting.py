@@ -9,8 +9,8 @@ import asyncio
 import importlib
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING
 
 import typer
@@ -133,20 +133,9 @@ def _here(settings: Settings) -> Open:
 
 def _elsewhere(settings: Settings) -> Open:
     """Opens connections to the service that the settings name."""
-    from orchestrator.remote.address import Address
-    from orchestrator.remote.service import RemoteService
+    from orchestrator.cli.elsewhere import opened_service_elsewhere
 
-    key = None if settings.key is None else settings.key.get_secret_value()
-
-    @asynccontextmanager
-    async def opening(_: OnProgress) -> AsyncIterator[RemoteService]:
-        service = RemoteService(Address.of(str(settings.url), key, plain_http=settings.plain_http))
-        try:
-            yield service
-        finally:
-            await service.close()
-
-    return opening
+    return lambda _: opened_service_elsewhere(settings)
 
 
 def offer_by_http(settings: Settings, binding: Binding) -> None:

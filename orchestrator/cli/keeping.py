@@ -12,15 +12,17 @@ from typing import Any, Literal, TextIO
 import typer
 
 from orchestrator.bodies import task_body
+from orchestrator.cli.elsewhere import opened_runs
 from orchestrator.cli.picture import picture
 from orchestrator.cli.saying import dump, say, tell
+from orchestrator.client.local import StoredRuns
 from orchestrator.errors import InvalidRequest, translated
 from orchestrator.opening import opened_store
 from orchestrator.permissions import keep_private
 from orchestrator.settings import Settings
 from orchestrator.tasks.recordings import import_recordings, read_recordings
 from orchestrator.visible import json_spelled
-from storage.archive import Limits, export, opened, read_lines, restore
+from storage.archive import Limits, opened
 from storage.errors import ArchiveError, JournalDamaged, StorageDamaged
 from storage.listing import Place
 from storage.opening import back_up, check_exists, open_store
@@ -52,9 +54,9 @@ def export_trace(trace_id: str, settings: Settings, *, form: Format, content: bo
     """
 
     async def run() -> None:
-        async with opened_store(settings) as store:
+        async with opened_runs(settings) as runs:
             lines: list[str] = []
-            async for line in export(store, trace_id):
+            async for line in runs.export(trace_id):
                 lines.append(json_spelled(line) if shown else line)
                 if len(lines) == LINES:
                     await asyncio.to_thread(to.writelines, lines)
@@ -62,8 +64,8 @@ def export_trace(trace_id: str, settings: Settings, *, form: Format, content: bo
             await asyncio.to_thread(to.writelines, lines)
 
     async def read() -> Trace:
-        async with opened_store(settings) as store:
-            return await Trace.read(store, trace_id)
+        async with opened_runs(settings) as runs:
+            return await runs.trace(trace_id)
 
     shown = to.isatty()  # a file gets the very bytes that were stored
     if form == "jsonl":
@@ -83,20 +85,22 @@ def import_files(files: Sequence[Path], settings: Settings, *, tenant: str | Non
             already stored; names the file.
     """
     recordings = {file: read_recordings(file) for file in files if _is_list(file, limits)}
+    if recordings and settings.url is not None:
+        raise InvalidRequest(f"{next(iter(recordings))}: recorded branches are imported into a database only")
 
     async def run() -> None:
-        async with opened_store(settings) as store:
+        if recordings:
+            async with opened_store(settings) as store:
+                for file in files:
+                    if (problems := recordings.get(file)) is not None:
+                        for solution in await import_recordings(store, problems, tenant=tenant):
+                            say(solution.trace_id)
+                    else:
+                        say((await StoredRuns(store).import_(file, tenant=tenant, limits=limits)).id)
+            return
+        async with opened_runs(settings) as runs:
             for file in files:
-                if (problems := recordings.get(file)) is not None:
-                    for solution in await import_recordings(store, problems, tenant=tenant):
-                        say(solution.trace_id)
-                    continue
-                try:
-                    lines = read_lines(file, limits)
-                    task = await restore(store, lines, tenant=tenant, check=task_body, limits=limits)
-                except ArchiveError as error:
-                    raise ArchiveError(f"{file}: {error}") from None
-                say(task.id)
+                say((await runs.import_(file, tenant=tenant, limits=limits)).id)
 
     asyncio.run(run())
 
@@ -132,7 +136,9 @@ def prune_traces(
     async def run() -> str:
         async with opened_store(settings) as store:
             gone = await store.prune(older_than=seconds, keep=keep, max_bytes=max_bytes, tenant=tenant)
-            return f"removed {gone.tasks} tasks, and {gone.texts} texts that no other task uses"
+            files = await store.batches.prune(older_than=seconds, tenant=tenant)
+            also = f"; {files} files and batches" if files else ""
+            return f"removed {gone.tasks} tasks, and {gone.texts} texts that no other task uses{also}"
 
     say(asyncio.run(run()))
 
@@ -146,11 +152,12 @@ def requeue_task(task_id: str, settings: Settings) -> None:
     """
 
     async def run() -> None:
-        async with opened_store(settings) as store:
-            await store.requeue(task_id)
+        async with opened_runs(settings) as runs:
+            await runs.requeue(task_id)
 
     asyncio.run(run())
-    tell(f"{task_id} is back in the queue; anabranch serve will run it")
+    who = "the service" if settings.url is not None else "anabranch serve"
+    tell(f"{task_id} is back in the queue; {who} will run it")
 
 
 def check_database(settings: Settings, *, as_json: bool) -> None:

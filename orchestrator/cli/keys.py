@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from orchestrator.cli.given import settings
+from orchestrator.cli.given import settings_here
 from orchestrator.cli.parameters import AsJson, Database
 
 if TYPE_CHECKING:
+    from orchestrator.settings import Settings
     from storage.accounts import Limits
 
 commands = typer.Typer(help="Make keys for the HTTP API, and say what they and their tenants may use.")
+
+
+def _settings(database: str | None) -> Settings:
+    """The settings of a command about the keys in a database; a service elsewhere makes none for others."""
+    return settings_here("keys are made and ended in the database of a service, not by it", database=database)
+
 
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The id of the key, as keys list shows it.")]
 Rate = Annotated[float | None, typer.Option(help="Requests per second.")]
@@ -64,7 +71,7 @@ def create(
     from orchestrator.cli.keyring import create_key
 
     create_key(
-        settings(database=database),
+        _settings(database),
         name,
         tenant=tenant,
         all_tenants=all_tenants,
@@ -85,7 +92,7 @@ def list_(
     """List the keys and the tenants with limits, with what they have used."""
     from orchestrator.cli.keyring import list_keys
 
-    list_keys(settings(database=database), tenant=tenant, as_json=as_json)
+    list_keys(_settings(database), tenant=tenant, as_json=as_json)
 
 
 @commands.command()
@@ -108,7 +115,7 @@ def limit(
     from orchestrator.cli.keyring import set_limits
 
     set_limits(
-        settings(database=database),
+        _settings(database),
         key_id,
         tenant=tenant,
         limits=_limits(rate, burst, concurrency, tokens, cost, period, task_tokens),
@@ -126,7 +133,7 @@ def rotate(
     """Give a key a new secret, which is printed once; its id, its limits and its use stay."""
     from orchestrator.cli.keyring import rotate_key
 
-    rotate_key(settings(database=database), key_id, grace=grace, as_json=as_json)
+    rotate_key(_settings(database), key_id, grace=grace, as_json=as_json)
 
 
 @commands.command()
@@ -134,7 +141,7 @@ def revoke(key_id: KeyId, database: Database = None, as_json: AsJson = False) ->
     """End a key for ever, in all processes within seconds; its tasks go on."""
     from orchestrator.cli.keyring import revoke_key
 
-    revoke_key(settings(database=database), key_id, as_json=as_json)
+    revoke_key(_settings(database), key_id, as_json=as_json)
 
 
 def _limits(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import nullcontext
-from typing import Any
 
 from orchestrator.api.traces import trace_json
 from orchestrator.bodies import replay_body, task_body
+from orchestrator.cli.elsewhere import opened_runs
 from orchestrator.cli.live import Display
 from orchestrator.cli.printing import output, table, tasks_table, trace_tree
 from orchestrator.cli.saying import dump, say, say_json, tell
@@ -18,8 +18,7 @@ from orchestrator.opening import opened_store
 from orchestrator.planning.finding import described, find_planner, installed_planners
 from orchestrator.runtime.record import Playback
 from orchestrator.settings import Settings
-from orchestrator.tasks.hindsight.aside import Aside
-from orchestrator.tasks.hindsight.replaying import replay
+from orchestrator.tasks.hindsight.replaying import Replayed, replay
 from storage.reading import read_journal
 from storage.tasks import Task, TaskStatus
 from storage.trace import Trace
@@ -35,8 +34,8 @@ def show_trace(trace_id: str, settings: Settings, *, as_json: bool) -> None:
     """
 
     async def read() -> Trace:
-        async with opened_store(settings) as store:
-            return await Trace.read(store, trace_id)
+        async with opened_runs(settings) as runs:
+            return await runs.trace(trace_id)
 
     trace = asyncio.run(read())
     if as_json:
@@ -56,10 +55,10 @@ def list_traces(
     if status is not None and status not in set(TaskStatus):
         raise InvalidRequest(f"no status is called {status!r}; use one of {', '.join(TaskStatus)}")
 
-    async def read() -> tuple[Task, ...]:
-        async with opened_store(settings) as store:
+    async def read() -> list[Task]:
+        async with opened_runs(settings) as runs:
             wanted = None if status is None else TaskStatus(status)
-            return await store.list(tenant=tenant, status=wanted, limit=limit)
+            return [task async for task in runs.tasks(tenant=tenant, status=wanted, limit=limit)]
 
     tasks = asyncio.run(read())
     if as_json:
@@ -81,15 +80,17 @@ def replay_trace(trace_id: str, settings: Settings, *, pace: float | None, as_js
         Divergence: it did not go as recorded.
         Conflict: there is no complete run.
         TaskNotFound: there is no such trace.
+        InvalidRequest: a pace is given for a service elsewhere.
     """
 
-    async def run() -> Any:
+    if pace is not None and settings.url is not None:
+        raise InvalidRequest("--pace: a service elsewhere replays as fast as it can; leave it out")
+
+    async def run() -> Replayed:
+        if pace is None:
+            async with opened_runs(settings) as runs:
+                return await runs.replay(trace_id)
         async with opened_store(settings) as store:
-            if pace is None:  # in a thread, so that a planner that never ends is noticed
-                return await Aside().run(
-                    lambda: read_journal(store, trace_id),
-                    lambda events: replay(trace_id, events, find_planner),
-                )
             events = await read_journal(store, trace_id)
         console = Terminal(stderr=True)
         display = Display(console, clock=lambda: record.clock())

@@ -8,23 +8,21 @@ from dataclasses import asdict
 
 import typer
 
+from orchestrator.cli.elsewhere import opened_runs
 from orchestrator.cli.ending import run_here
 from orchestrator.cli.printing import output, print_solution, table
 from orchestrator.cli.saying import dump, say
-from orchestrator.cli.solving import handing_back, named_value, opened
+from orchestrator.cli.solving import named_value, opened_solver, stopping
 from orchestrator.cli.ticking import Announcer
 from orchestrator.opening import opened_store
 from orchestrator.planning.finding import find_planner
 from orchestrator.runtime.change import Change, parse_change
 from orchestrator.settings import Settings
-from orchestrator.tasks.hindsight.aside import Aside
-from orchestrator.tasks.hindsight.counterfactual import Counterfactual, counterfactual
-from orchestrator.tasks.hindsight.difference import TraceDifference, difference
+from orchestrator.tasks.hindsight.counterfactual import Counterfactual
+from orchestrator.tasks.hindsight.difference import TraceDifference
 from orchestrator.tasks.hindsight.verifying import Verification, verify_stored
 from orchestrator.tasks.solution import Solution, shown_answer
-from orchestrator.toolbox import build_toolbox
 from orchestrator.visible import one_line
-from storage.reading import read_journal
 
 
 def read_change(given: Sequence[str]) -> Change:
@@ -45,13 +43,13 @@ def fork_here(
         InvalidRequest: there is no such node, or it cannot be changed that way.
         TaskFailed, Unavailable, TaskNotFound: there is no answer.
     """
-    change, toolbox = read_change(given), build_toolbox(settings)
+    change = read_change(given)
 
     async def run() -> tuple[Solution, TraceDifference]:
-        async with opened(settings, toolbox, Announcer()) as service:
-            async with handing_back(service):
-                solution = await service.fork(trace_id, at=at, change=change)
-            return solution, await service.difference(trace_id, solution.trace_id)
+        async with opened_solver(settings, (), Announcer()) as solver:
+            async with stopping(solver):
+                solution = await solver.fork(trace_id, at=at, change=change)
+            return solution, await solver.difference(trace_id, solution.trace_id)
 
     solution, differences = run_here(run())
     if as_json:
@@ -73,11 +71,8 @@ def ask_what_if(trace_id: str, at: str, given: Sequence[str], settings: Settings
     change = read_change(given)
 
     async def run() -> Counterfactual:
-        async with opened_store(settings) as store:
-            return await Aside().run(
-                lambda: read_journal(store, trace_id),
-                lambda events: counterfactual(trace_id, events, find_planner, at=at, change=change),
-            )
+        async with opened_runs(settings) as runs:
+            return await runs.counterfactual(trace_id, at=at, change=change)
 
     found = asyncio.run(run())
     answer = found.result.answer
@@ -98,8 +93,8 @@ def show_difference(before: str, after: str, settings: Settings, *, as_json: boo
     """
 
     async def run() -> TraceDifference:
-        async with opened_store(settings) as store:
-            return difference(await read_journal(store, before), await read_journal(store, after))
+        async with opened_runs(settings) as runs:
+            return await runs.difference(before, after)
 
     differences = asyncio.run(run())
     if as_json:

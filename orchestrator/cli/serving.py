@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.given import given_of, settings
+from orchestrator.cli.given import flags, given_of, here_only, key_of, settings, settings_here
 from orchestrator.cli.parameters import AsJson, Database, Engine, FixPermissions, HttpTools, Mcp, Model
 
 if TYPE_CHECKING:
     from orchestrator.api.server import Binding
 
 DEFAULT_HOST, DEFAULT_PORT, MCP_PORT = "127.0.0.1", 8080, 8081
+DEFAULT_URL = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
 
 commands = typer.Typer()
 
@@ -23,6 +24,7 @@ def models(as_json: AsJson = False) -> None:
     """List the models in the catalogue, and which of them are on this machine."""
     from orchestrator.cli.looking import list_models
 
+    here_only("`models` lists what embedded engines of this machine can run; see `anabranch workers`")
     list_models(as_json=as_json)
 
 
@@ -31,6 +33,7 @@ def planners(as_json: AsJson = False) -> None:
     """List the reasoning methods with their options."""
     from orchestrator.cli.looking import list_planners
 
+    here_only("`planners` lists those that are installed here; the service does not tell which it has")
     list_planners(as_json=as_json)
 
 
@@ -77,7 +80,9 @@ def serve(
     from orchestrator.cli.hosting import serve_here
 
     check = False if skip_check else None
-    made = settings(
+    made = settings_here(
+        "`serve` is what serves at a URL; --host and --port say where",
+        about_database=False,
         engine=engine,
         model=model,
         database=database,
@@ -138,7 +143,8 @@ def assist(
     here = given_of(engine=engine, model=model, database=database, mcp_servers=mcp, http_tools=http_tools)
     listening = given_of(host=host, port=port, uds=uds, insecure=insecure or None)
     listening |= given_of(allowed_hosts=allowed_hosts, allowed_origins=allowed_origins)
-    elsewhere = given_of(url=url, key=key)
+    before = flags()  # what stands before the command
+    elsewhere = given_of(url=url or before.url, key=key or key_of(before))
     check_together(http=http, listening=listening, here=here, elsewhere=elsewhere)
     made = settings(
         **here,
@@ -158,8 +164,9 @@ def assist(
 @commands.command()
 def workers(
     url: Annotated[
-        str, typer.Option(envvar="ANABRANCH_URL", help="The URL of the service.")
-    ] = "http://127.0.0.1:8080",
+        str | None,
+        typer.Option(envvar="ANABRANCH_URL", help="The URL of the service.", show_default=DEFAULT_URL),
+    ] = None,
     key: Annotated[
         str | None,
         typer.Option(envvar="ANABRANCH_KEY", show_envvar=True, help="A key of it, with the scope read."),
@@ -171,4 +178,12 @@ def workers(
     """Show the workers of a running service: load, prefix hits, and which of them are down."""
     from orchestrator.cli.watching import show_workers
 
-    show_workers(url, key=key, watch=watch, every=every, as_json=as_json)
+    before = flags()  # what stands before the command
+    show_workers(
+        before.url or url or DEFAULT_URL,
+        key=key_of(before) or key,
+        plain_http=before.plain_http,
+        watch=watch,
+        every=every,
+        as_json=as_json,
+    )

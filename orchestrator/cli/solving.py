@@ -7,26 +7,35 @@ import importlib
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    aclosing,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
 
+from orchestrator.cli.elsewhere import opened_service_elsewhere
 from orchestrator.cli.ending import INTERRUPTED, cancel_on_sigterm, run_here
 from orchestrator.cli.live import Display
 from orchestrator.cli.printing import output, print_solution
 from orchestrator.cli.saying import clear, dump, say_json, tell
 from orchestrator.cli.terminal import Terminal
 from orchestrator.cli.ticking import Announcer, Ticker
+from orchestrator.client.local import LocalService
 from orchestrator.engines import OnProgress
-from orchestrator.errors import AnabranchError, InvalidRequest, TaskFailed
+from orchestrator.errors import AnabranchError, InvalidRequest, TaskFailed, UnknownPlanner
 from orchestrator.opening import opened_service
 from orchestrator.planning.finding import find_planner
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.settings import Settings
+from orchestrator.solver import Solver
 from orchestrator.tasks.requests import TaskRequest, parse
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.solution import Solution
@@ -45,11 +54,15 @@ CLOSING_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What ``solve`` was given: ``options`` as ``key=value``, ``tools`` as ``module:attribute``."""
+    """What ``solve`` was given: ``options`` as ``key=value``, ``tools`` as ``module:attribute``.
+
+    ``elsewhere`` says that a service elsewhere is asked, which may have planners that nobody knows here.
+    """
 
     request: Mapping[str, Any]
     options: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
+    elsewhere: bool = False
 
     def read(self) -> TaskRequest:
         """The request, with the contents of files and of standard input.
@@ -79,7 +92,13 @@ class Inputs:
             if name in question:
                 asked[name] = _over(self.request.get(name, {}), question[name])
         request = parse(asked)
-        return request.model_copy(update={"options": {**_own_sampling(request), **request.options}})
+        try:
+            own = _own_sampling(request)
+        except UnknownPlanner:
+            if not self.elsewhere:
+                raise
+            own = {}
+        return request.model_copy(update={"options": {**own, **request.options}})
 
     def toolbox(self, settings: Settings) -> Toolbox:
         """The tools of the settings and those that were named.
@@ -87,11 +106,21 @@ class Inputs:
         Raises:
             InvalidRequest, Unavailable: one of them cannot be loaded.
         """
-        return build_toolbox(settings, [load_tool(name) for name in self.tools])
+        return build_toolbox(settings, self.loaded())
+
+    def loaded(self) -> tuple[Tool, ...]:
+        """The tools that were named.
+
+        Raises:
+            InvalidRequest: one cannot be loaded, or they are to be used elsewhere.
+        """
+        if self.elsewhere and self.tools:
+            raise InvalidRequest("--tool: a service elsewhere has its own tools; leave it out")
+        return tuple(map(load_tool, self.tools))
 
 
-def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Answer a question in this process, and print the solution; ``verbose`` with all that it rests on.
+def solve_and_show(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Answer a question, here or elsewhere, and print the solution; ``verbose`` with all that it rests on.
 
     Raises:
         InvalidRequest: something that was given is wrong.
@@ -103,8 +132,8 @@ def solve_here(inputs: Inputs, settings: Settings, *, as_json: bool, quiet: bool
     if not quiet and (console.is_terminal or not as_json):
         shown = Display(console) if console.is_terminal else Ticker()
     try:
-        request, toolbox = inputs.read(), inputs.toolbox(settings)
-        solution = run_here(_solve(request, toolbox, settings, shown))
+        request = inputs.read()
+        solution = run_here(_solve(request, inputs.loaded(), settings, shown))
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     finally:
@@ -133,24 +162,46 @@ def failures_shown(*, as_json: bool) -> Iterator[None]:
 
 
 async def _solve(
-    request: TaskRequest, toolbox: Toolbox, settings: Settings, shown: Display | Ticker | None
+    request: TaskRequest, tools: Sequence[Tool], settings: Settings, shown: Display | Ticker | None
 ) -> Solution:
     on_progress = Announcer() if shown is None else shown.preparing
-    async with opened(settings, toolbox, on_progress) as service:
-        service.check(request)
-        async with handing_back(service), nullcontext() if shown is None else shown.shown():
-            claim = await service.start(request)
-            try:
-                async with aclosing(service.follow(claim)) as items:
-                    async for item in items:
-                        if isinstance(item, Solution):
-                            return item
-                        if shown is not None:
-                            shown.view.take(item)
-            except asyncio.CancelledError:
-                tell(f"cancelled; the work so far is in trace {claim.task.id}")
-                raise
+    async with opened_solver(settings, tools, on_progress) as solver, stopping(solver):
+        begun = await solver.start(request)
+        try:
+            async with aclosing(begun.items) as items, nullcontext() if shown is None else shown.shown():
+                async for item in items:
+                    if isinstance(item, Solution):
+                        return item
+                    if shown is not None:
+                        shown.view.take(item)
+        except asyncio.CancelledError:
+            tell(f"cancelled; the work so far is in trace {begun.task.id}")
+            raise
     raise AssertionError("a run ends with a solution or an error")
+
+
+@asynccontextmanager
+async def opened_solver(
+    settings: Settings, tools: Sequence[Tool], on_progress: OnProgress
+) -> AsyncIterator[Solver]:
+    """What answers the question of one command: the service that the settings name, or one of this process.
+
+    Raises:
+        InvalidRequest: a setting is wrong.
+        Unavailable: the database, the engine or its model, or an MCP server cannot be used.
+    """
+    if settings.url is not None:
+        async with opened_service_elsewhere(settings) as service:
+            yield service
+        return
+    toolbox = await asyncio.to_thread(build_toolbox, settings, tools)
+    async with opened(settings, toolbox, on_progress) as own:
+        yield LocalService(own)
+
+
+def stopping(solver: Solver) -> AbstractAsyncContextManager[None]:
+    """On SIGTERM, hand the tasks back that run here; one that runs elsewhere is cancelled, as by Ctrl-C."""
+    return handing_back(solver.service) if isinstance(solver, LocalService) else nullcontext()
 
 
 def opened(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from orchestrator.cli.given import settings
+from orchestrator.cli.given import settings, settings_here
 from orchestrator.cli.parameters import (
     AsJson,
     Database,
@@ -106,7 +106,10 @@ def verify(
     """Replay stored runs, and say how many are identical and why the others are not."""
     from orchestrator.cli.revisiting import verify_traces
 
-    verify_traces(trace_ids or [], settings(database=database), as_json=as_json)
+    made = settings_here(
+        "`verify` replays runs here; `anabranch --url … replay ID` replays one there", database=database
+    )
+    verify_traces(trace_ids or [], made, as_json=as_json)
 
 
 @commands.command()
@@ -126,7 +129,7 @@ def estimate(
     from orchestrator.cli.estimating import show_estimate
 
     show_estimate(
-        settings(database=database),
+        settings_here("an estimate rests on the runs in a database", database=database),
         widths=widths,
         rule=rule,
         planner=planner,
@@ -194,9 +197,8 @@ def prune(
     """Remove ended tasks with their traces, the oldest first."""
     from orchestrator.cli.keeping import prune_traces
 
-    prune_traces(
-        settings(database=database), older_than=older_than, keep=keep, max_bytes=max_bytes, tenant=tenant
-    )
+    made = settings_here("what is removed is up to who runs the service, on its database", database=database)
+    prune_traces(made, older_than=older_than, keep=keep, max_bytes=max_bytes, tenant=tenant)
 
 
 @commands.command()
@@ -214,7 +216,9 @@ def check(
     """Search the database for damage, and for tasks and journals that cannot be read; exit with 1 if any."""
     from orchestrator.cli.keeping import check_database
 
-    made = settings(database=database, fix_permissions=fix_permissions or None)
+    made = settings_here(
+        "`check` reads a database", database=database, fix_permissions=fix_permissions or None
+    )
     check_database(made, as_json=as_json)
 
 
@@ -230,4 +234,5 @@ def backup(
     """Copy a SQLite database while it is in use."""
     from orchestrator.cli.keeping import back_up_database
 
-    back_up_database(file, settings(database=database), overwrite=force, salvage=salvage)
+    made = settings_here("`backup` copies a database", database=database)
+    back_up_database(file, made, overwrite=force, salvage=salvage)

@@ -19,6 +19,7 @@ from orchestrator.cli.printing import output, table
 from orchestrator.cli.saying import say_json, tell
 from orchestrator.cli.terminal import Terminal
 from orchestrator.errors import InvalidRequest, Unavailable
+from orchestrator.remote.address import Address
 
 INTERRUPTED = 130
 _REFUSED = {
@@ -29,17 +30,19 @@ PATIENCE_SECONDS = 10.0
 """How long a service may take to answer; its health check of an engine may take some seconds."""
 
 
-def show_workers(address: str, *, key: str | None, watch: bool, every: float, as_json: bool) -> None:
+def show_workers(
+    address: str, *, key: str | None, plain_http: bool, watch: bool, every: float, as_json: bool
+) -> None:
     """Print the workers of the service at ``address``; with ``watch`` again every ``every`` seconds.
 
-    ``key`` is what it asks for once it has keys.
+    ``key`` is what it asks for once it has keys; over ``plain_http`` to another machine only if that is said.
 
     Raises:
-        InvalidRequest: the address is not a URL.
+        InvalidRequest: the address is not a URL, or the key may not be sent there.
         Unavailable: no service answers there.
     """
     url = _base(address) / "v1/workers"
-    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    headers = Address.of(address, key, plain_http=plain_http).headers
     try:
         asyncio.run(_show(url, headers, every if watch else None, as_json=as_json))
     except KeyboardInterrupt:
@@ -91,7 +94,7 @@ async def _looks(
 
 async def _ask(session: aiohttp.ClientSession, url: URL) -> WorkersBody:
     try:
-        async with session.get(url) as response:
+        async with session.get(url, allow_redirects=False) as response:
             body = await response.read()
             if response.status == 200:
                 return WorkersBody.model_validate_json(body)

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar, Unpack
 
 from orchestrator.client.core import Core, Items
 from orchestrator.client.files import export_to
-from orchestrator.client.plan import ClientOptions, Plan, SolveOptions, request_to
+from orchestrator.client.plan import ClientOptions, Plan, SolveOptions, check_options, request_to
 from orchestrator.consensus.stopping import DEFAULT_RULE
 from orchestrator.runtime.change import Change, parse_change
 from orchestrator.solver import Solver, TaskFilter
@@ -30,14 +30,14 @@ class AsyncClient:
     """Like :class:`~orchestrator.client.blocking.Client`, with methods to be awaited.
 
     It takes the same arguments, and has the same methods with the same errors. All of them are called in one
-    event loop, in which an engine of this process runs too. It must be closed, which ``async with`` does.
-
-    Raises:
-        InvalidRequest: a setting of the environment is wrong, or what is given does not go together.
+    event loop, in which an engine of this process runs too. It must be closed, which ``async with`` does. The
+    settings are read at the first call, which raises InvalidRequest if one of them is wrong, or if what is
+    given does not go together.
     """
 
     def __init__(self, **given: Unpack[ClientOptions]) -> None:
-        self._core = Core(Plan.of(given))
+        check_options(given)
+        self._core = Core(lambda: Plan.of(given))
 
     # -- asking -----------------------------------------------------------------------------------
 

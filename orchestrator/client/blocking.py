@@ -130,8 +130,8 @@ class Client:
             while (task := self._future(loop, items.next()).result()) is not None:
                 yield task
         finally:
-            if loop is self._loop:
-                self._future(loop, items.close()).result()
+            if loop is self._loop:  # not waited for: what is left unread may be collected in that very loop
+                self._future(loop, items.close())
 
     def cancel(self, task_id: str) -> Task:
         """Cancel a task; one that has ended stays as it is. Raises TaskNotFound if there is none."""
@@ -318,7 +318,7 @@ class Client:
         with self._starting:
             if self._loop is None or self._core is None:
                 self._loop = loop_in_thread("anabranch")
-                self._core = Core(self._plan)
+                self._core = Core(lambda: self._plan)
                 _close_at_exit()
                 _clients.add(self)
             return self._core, self._loop

@@ -19,9 +19,12 @@ PARTING_SECONDS = 10.0
 
 
 class Core:
-    """Opens what a plan says at the first call, and closes it with all that goes on."""
+    """Opens what a plan says at the first call, and closes it with all that goes on.
 
-    def __init__(self, plan: Plan) -> None:
+    ``plan`` is called in a thread: it may read files.
+    """
+
+    def __init__(self, plan: Callable[[], Plan]) -> None:
         self._plan = plan
         self._solver: Solver | None = None
         self._opening = asyncio.Lock()
@@ -33,11 +36,19 @@ class Core:
     async def solver(self) -> Solver:
         """What answers, opened if it is not."""
         async with self._opening:
-            if self._closed:
+            if self._was_closed():
                 raise closed()
             if self._solver is None:
-                self._solver = await self._closing.enter_async_context(self._plan.opened())
+                plan = await asyncio.to_thread(self._plan)
+                opened = await self._closing.enter_async_context(plan.opened())
+                if self._was_closed():  # meanwhile: nobody else closes it
+                    await self._closing.aclose()
+                    raise closed()
+                self._solver = opened
             return self._solver
+
+    def _was_closed(self) -> bool:
+        return self._closed
 
     async def asked(self, question: Callable[[Solver], Awaitable[T]]) -> T:
         """What the solver answers.
@@ -67,8 +78,7 @@ class Core:
     async def close(self) -> None:
         """Bring what goes on to its end, and close the solver."""
         self._closed = True
-        async with self._opening:
-            solver, self._solver = self._solver, None
+        solver, self._solver = self._solver, None
         if solver is not None:
             await solver.leave(tuple(self._callers))
             await self._leave_streams([each for each in self._streams if not each.busy], PARTING_SECONDS)
@@ -80,7 +90,8 @@ class Core:
     async def _leave_streams(self, streams: Collection[Items[Any]], seconds: float) -> None:
         for items in streams:
             with suppress(TimeoutError):
-                await asyncio.wait_for(items.close(), seconds)
+                async with asyncio.timeout(seconds):
+                    await items.close()
 
     async def _called(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of the work, in a task of its own: who closes the client ends that, not its caller."""

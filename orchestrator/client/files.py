@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from pathlib import Path
+from typing import IO
 
 LINES = 1000
 """How many lines are written at a time."""
@@ -19,19 +20,34 @@ async def export_to(to: Path, lines: AsyncGenerator[str, None]) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    descriptor, name = await asyncio.to_thread(tempfile.mkstemp, prefix=f".{to.name}-", dir=to.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            async with aclosing(lines) as each:
-                piece: list[str] = []
-                async for line in each:
-                    piece.append(line)
-                    if len(piece) == LINES:
-                        await asyncio.to_thread(file.writelines, piece)
-                        piece.clear()
-            await asyncio.to_thread(file.writelines, piece)
-        await asyncio.to_thread(os.replace, name, to)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
+    async with aclosing(lines) as each:
+        file = await asyncio.to_thread(_begun, to)
+        try:
+            piece: list[str] = []
+            async for line in each:
+                piece.append(line)
+                if len(piece) == LINES:
+                    await asyncio.to_thread(file.writelines, piece)
+                    piece.clear()
+            await asyncio.to_thread(_end, file, piece, to)
+        except BaseException:
+            await asyncio.to_thread(_drop, file)
+            raise
+
+
+def _begun(to: Path) -> IO[str]:
+    return tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", newline="", prefix=f".{to.name}-", dir=to.parent, delete=False
+    )
+
+
+def _end(file: IO[str], lines: list[str], to: Path) -> None:
+    with file:
+        file.writelines(lines)
+    os.replace(file.name, to)
+
+
+def _drop(file: IO[str]) -> None:
+    file.close()
+    with suppress(OSError):
+        os.unlink(file.name)

@@ -226,7 +226,8 @@ class LocalService(StoredRuns, Solver):
         if self._lent:
             self.service.cancel_all()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.service.idle(), LEAVING_SECONDS)
+                async with asyncio.timeout(LEAVING_SECONDS):
+                    await self.service.idle()
             if callers:
                 await asyncio.wait(callers, timeout=LEAVING_SECONDS)
 

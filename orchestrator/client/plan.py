@@ -76,6 +76,12 @@ class ClientOptions(TypedDict, total=False):
     settings: Settings | None
 
 
+def check_options(given: ClientOptions) -> None:
+    """Raise TypeError for options that no client has."""
+    if unknown := given.keys() - ClientOptions.__annotations__.keys():
+        raise TypeError(f"a client has no option {', '.join(sorted(unknown))}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a client opens when it is first asked; with an ``address``, the service that is there."""
@@ -96,8 +102,7 @@ class Plan:
                 elsewhere.
             TypeError: there is no such option.
         """
-        if unknown := given.keys() - ClientOptions.__annotations__.keys():
-            raise TypeError(f"a client has no option {', '.join(sorted(unknown))}")
+        check_options(given)
         base = given.get("settings") or Settings.read()
         if not structlog.is_configured():  # unconfigured, it would print every line to standard output
             logs.configure(base)
@@ -174,11 +179,17 @@ def _address(given: ClientOptions, settings: Settings) -> Address | None:
         if given.get("key") is not None:
             raise InvalidRequest("key is for a service elsewhere; give its url too, or set ANABRANCH_URL")
         return None
-    secret = settings.key
-    key = given.get("key") or (None if secret is None else secret.get_secret_value())
-    plain_http = given.get("plain_http")
-    return Address.of(
-        url if url is not None else str(settings.url),
-        key,
-        plain_http=settings.plain_http if plain_http is None else plain_http,
-    )
+    made = settings.asking(url=url, key=given.get("key"), plain_http=given.get("plain_http"))
+    return address_in(made)
+
+
+def address_in(settings: Settings) -> Address | None:
+    """Where the service is that the settings name; None if they name none.
+
+    Raises:
+        InvalidRequest: it is no URL of a service, or the key may not be sent there.
+    """
+    if settings.url is None:
+        return None
+    key = None if settings.key is None else settings.key.get_secret_value()
+    return Address.of(settings.url, key, plain_http=settings.plain_http)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.api.exchange import LONGEST_NAME
+from orchestrator.api.openai.models import PLANNERS
+from orchestrator.errors import InvalidRequest
 from orchestrator.tasks.requests import AbstainBelow, TaskRequest, parse
 from orchestrator.validation import Text
 
@@ -46,6 +48,11 @@ class SolveArguments(Arguments):
         description="The reasoning method. `auto` chooses one by the question; `vote` samples several "
         "solutions and stops when they agree; `direct` asks once. The tool `planners` lists all of them.",
     )
+    effort: Literal["low", "medium", "high"] | None = Field(
+        None,
+        description="How much that planner does, mostly how many branches it may have; `medium` is as it is "
+        "by itself. What `options` says counts more.",
+    )
     options: dict[str, Any] = Field(
         {}, description='Options of that planner, such as {"n": 16} for `vote`; see the tool `planners`.'
     )
@@ -63,14 +70,16 @@ class SolveArguments(Arguments):
         """The request for a task of that tenant.
 
         Raises:
-            InvalidRequest: a value is none that a task can have; says what would be right.
+            InvalidRequest: a value is none that a task can have, or the planner knows no effort; says what
+                would be right.
         """
+        planner, options = self._at_effort()
         given: dict[str, Any] = {
             "query": self.question,
             "context": self.context,
             "choices": self.choices,
-            "planner": self.planner,
-            "options": self.options,
+            "planner": planner,
+            "options": {**options, **self.options},
             "budget": self.budget.model_dump(exclude_none=True),
         }
         if self.abstain_below is not None:
@@ -78,6 +87,18 @@ class SolveArguments(Arguments):
         if tenant is not None:
             given["tenant"] = tenant
         return parse(given)
+
+    def _at_effort(self) -> tuple[str, dict[str, Any]]:
+        """The planner, and its options for the effort."""
+        if self.effort is None:
+            return self.planner, {}
+        known = PLANNERS.get(self.planner)
+        if known is None or not known.effort:
+            able = ", ".join(name for name, each in PLANNERS.items() if each.effort)
+            raise InvalidRequest(
+                f"effort: planner {self.planner!r} has none; give its options instead, or one of {able}"
+            )
+        return known.at(self.effort)
 
 
 TraceId = Annotated[

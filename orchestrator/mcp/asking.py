@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -118,31 +118,47 @@ class Door(Protocol):
 
 async def run_in_turn(service: Service, request: TaskRequest, caller: Caller) -> Run:
     """Let a task wait in the queue for its turn, and follow it. Raises like :meth:`Service.submit`."""
-    outcome, target, ended = "internal", None, False
+    task = await _submitted(service, request, caller)
+    ended = False
     try:
-        try:
-            task = await service.submit(request, caller)
-            outcome, target = "done", task.id
-        except AnabranchError as error:
-            outcome = error.code
-            raise
-        except asyncio.CancelledError:
-            outcome = "cancelled"
-            raise
-        finally:
-            if caller.key is not None:
-                audit(caller, "mcp_solve", outcome=outcome, tenant=request.tenant, target=target)
         async with aclosing(service.events(task.id)) as items:
             async for item in items:
                 yield item
         ended = True
         yield await service.solution(task.id)
     finally:
-        if target is not None and not ended:
-            try:
-                await service.cancel(target)
-            except AnabranchError as error:
-                log.warning("a task could not be cancelled", task=target, error=str(error))
+        if not ended:
+            await _cancel(service, task.id)
+
+
+async def _submitted(service: Service, request: TaskRequest, caller: Caller) -> Task:
+    """A new task; one whose caller leaves while it is stored is cancelled."""
+    submitting = asyncio.create_task(service.submit(request, caller), name="a task that is stored")
+    outcome, target = "internal", None
+    try:
+        task = await asyncio.shield(submitting)
+        outcome, target = "done", task.id
+    except AnabranchError as error:
+        outcome = error.code
+        raise
+    except asyncio.CancelledError:
+        outcome = "cancelled"
+        with suppress(AnabranchError):
+            target = (await submitting).id
+            await _cancel(service, target)
+        raise
+    else:
+        return task
+    finally:
+        if caller.key is not None:
+            audit(caller, "mcp_solve", outcome=outcome, tenant=request.tenant, target=target)
+
+
+async def _cancel(service: Service, task_id: str) -> None:
+    try:
+        await service.cancel(task_id)
+    except AnabranchError as error:
+        log.warning("a task could not be cancelled", task=task_id, error=str(error))
 
 
 async def apart(work: Coroutine[Any, Any, T], left: asyncio.Event | None = None) -> T:

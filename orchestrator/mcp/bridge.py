@@ -11,6 +11,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from orchestrator.api.exchange import body_bytes
+from orchestrator.api.problems import Unexpected
 
 Message = MutableMapping[str, Any]
 Application = Callable[
@@ -38,6 +39,7 @@ async def pass_on(
 
     Raises:
         TooLarge, RequestTimeout, InvalidRequest: the body cannot be had.
+        Unexpected: the application did not answer.
     """
     body = await body_bytes(request) if request.body_exists else b""
     exchange = _Exchange(request, body, left)
@@ -50,8 +52,12 @@ async def pass_on(
             await asyncio.wait({passing}, timeout=LEAVING_SECONDS)
         finally:
             passing.cancel()
+            if passing.done() and not passing.cancelled():
+                passing.exception()  # of which a client that has gone does not hear
     passing.result()
-    return exchange.response or web.Response(status=500)
+    if exchange.response is None:
+        raise Unexpected
+    return exchange.response
 
 
 def _scope(request: web.Request) -> dict[str, Any]:

@@ -117,5 +117,5 @@ def _short(value: Any, most: int = WIDEST) -> str:
     if isinstance(value, Mapping):
         value = value.get("claim") or value.get("text") or value
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    line = one_line(" ".join(text.split()) if len(text) < 10 * most else text[: 10 * most])
+    line = one_line(" ".join(text[: 10 * most].split()))
     return line if len(line) <= most else f"{line[: most - 1]}…"

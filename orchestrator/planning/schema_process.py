@@ -16,7 +16,7 @@ from referencing.exceptions import Unresolvable
 
 from workers.apart import answer
 
-SECONDS = 2
+SECONDS = 4
 """For one text. Patterns can take exponential time, and so can schemas that refer to themselves twice."""
 
 

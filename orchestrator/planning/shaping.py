@@ -91,12 +91,12 @@ async def shaped(run: Run, question: Question, answer: Answer) -> Answer:
     if not await _wrong(run, answer.text.strip(), form):
         return replace(answer, text=answer.text.strip())
     prompt = _prompt(run, question, answer, form)
-    text = await _written(run, prompt, form, FORMAT)
-    if why := await _wrong(run, text, form):
+    text, why = await _written(run, prompt, form, FORMAT)
+    if why:
         run.decide(FORMAT, "repair", {"reason": why})
         again = [assistant(text or "(nothing)"), user(REPAIR.format(reason=why))]
-        text = await _written(run, [*prompt, *again], form, f"{FORMAT}, repaired")
-        if why := await _wrong(run, text, form):
+        text, why = await _written(run, [*prompt, *again], form, f"{FORMAT}, repaired")
+        if why:
             raise AnswerMisshapen(f"the answer could not be written in the form that was asked for: {why}")
     return replace(answer, text=text, reasoning=_reasoning(answer))
 
@@ -123,8 +123,16 @@ async def guided(
     return await run.generate(prompt, label=label, **sampling)
 
 
-async def _written(run: Run, prompt: Sequence[Message], form: Mapping[str, Any], label: str) -> str:
-    return json_in((await guided(run, prompt, form, label=label, temperature=0.0)).text)
+async def _written(
+    run: Run, prompt: Sequence[Message], form: Mapping[str, Any], label: str
+) -> tuple[str, str]:
+    """What a model writes in a form, and what is wrong with it; empty if nothing is."""
+    completion = await guided(run, prompt, form, label=label, temperature=0.0)
+    text = json_in(completion.text)
+    if completion.finish_reason == "length" and not _is_json(text):
+        tokens = completion.usage.completion_tokens
+        return text, f"it was cut off after {tokens:,} tokens; sampling.max_tokens allows more"
+    return text, await _wrong(run, text, form)
 
 
 def _prompt(run: Run, question: Question, answer: Answer, form: Mapping[str, Any]) -> list[Message]:
@@ -175,11 +183,15 @@ def _reasoning(answer: Answer) -> str | None:
 
 
 def ended(answer: Answer, stop: Sequence[str]) -> Answer:
-    """The answer, whose text and claim end before the first of the texts in ``stop``."""
+    """The answer, whose text and claim end before the first of the texts in ``stop``.
+
+    A claim that was made only after that is none.
+    """
     if not stop or not isinstance(answer, Answer):
         return answer
-    claim = answer.claim and _before(answer.claim, stop)
-    return replace(answer, text=_before(answer.text, stop), claim=claim or None)
+    text, claim = _before(answer.text, stop), _before(answer.claim or "", stop)
+    stands = claim and (text == answer.text or claim in text)
+    return replace(answer, text=text, claim=claim if stands else None)
 
 
 def _before(text: str, stop: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from orchestrator.errors import AnabranchError, InvalidRequest, Unavailable
-from orchestrator.remote.transport import Reply, Transport
+from orchestrator.remote.transport import Reply, Request, Transport, may_repeat
 from storage.archive import LIMITS, Limits, read_lines
 from storage.errors import ArchiveError
 
@@ -54,7 +54,7 @@ def _ends(last: str, count: int) -> bool:
 
 
 async def sent(transport: Transport, file: Path, tenant: str | None, limits: Limits) -> Reply:
-    """What a service says of a trace that it was sent, once.
+    """What a service says of a trace that it was sent; it is sent again only if nothing was done with it.
 
     Raises:
         ArchiveError: the file is none, or larger than the limits; the service may have others.
@@ -71,11 +71,15 @@ async def sent(transport: Transport, file: Path, tenant: str | None, limits: Lim
     except ArchiveError as error:
         raise ArchiveError(f"{file}: {error}") from None
     headers = {"Content-Type": JSON_LINES} | ({} if tenant is None else {"X-Tenant": tenant})
-    try:
-        return await transport.send("/v1/import", _pieces(read_lines(file, limits)), headers)
-    except Unavailable as error:
-        error.args = (f"{file}: {error}",)
-        raise
+    attempts, once = transport.attempts(), Request("POST", "/v1/import", again=False)
+    while True:
+        try:
+            return await transport.send(once.path, _pieces(read_lines(file, limits)), headers)
+        except AnabranchError as error:
+            if not may_repeat(error, once):
+                error.args = (f"{file}: {error}",)
+                raise
+            await attempts.wait(error)
 
 
 def _checked(lines: Iterator[str]) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from orchestrator.bodies import TaskBody
+from orchestrator.validation import explain
 from storage.events import Event, EventType
 from storage.tasks import Task
 from storage.trace import Decision, Trace, TraceNode
@@ -27,6 +30,8 @@ def read(make: Callable[[Any], T], body: str | bytes) -> T:
     """
     try:
         return make(json.loads(body))
+    except ValidationError as error:
+        raise Strange(explain(error)) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Strange(f"{type(error).__name__}: {error}") from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, TypeAlias
 
 import aiohttp
@@ -31,11 +31,17 @@ Query: TypeAlias = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request. ``again`` says that it does no harm, and no work twice, if the service gets it twice."""
+    """A request.
+
+    ``again`` says that it does no harm, and no work twice, if the service gets it twice; ``works`` that the
+    service has to compute the answer, which takes its time.
+    """
 
     method: str
     path: str
+    _: KW_ONLY
     again: bool
+    works: bool = False
     query: Query = field(default_factory=dict)
     json: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -65,7 +71,7 @@ class Transport:
 
     def attempts(self) -> Attempts:
         """Attempts that go on while a service that was there may be away."""
-        return Attempts(self.patience.away if self._known else self.patience.absent)
+        return Attempts(lambda: self.patience.away if self._known else self.patience.absent)
 
     async def ask(self, request: Request) -> Reply:
         """The response to a request, which is repeated where that is safe and helps.
@@ -76,10 +82,10 @@ class Transport:
         attempts = self.attempts()
         while True:
             try:
-                async with self._sent(request, self._whole()) as response:
+                async with self._sent(request, self._whole(request)) as response:
                     return Reply(response.status, response.headers, await self._read(response))
             except AnabranchError as error:
-                if not _may_repeat(error, request):
+                if not may_repeat(error, request):
                     raise
                 await attempts.wait(error)
 
@@ -93,9 +99,8 @@ class Transport:
             AnabranchError: it is refused, breaks off, or is silent for too long.
         """
         asked = {"Accept": "text/event-stream", **(headers or {})}
-        async with self._sent(
-            Request("GET", path, True, query or {}, None, asked), self._silence()
-        ) as response:
+        request = Request("GET", path, again=True, query=query or {}, headers=asked)
+        async with self._sent(request, self._silence()) as response:
             if response.content_type != "text/event-stream":
                 raise self._foreign(response, await self._read(response))
             async with aclosing(read_frames(response.content.iter_any())) as frames:
@@ -114,7 +119,7 @@ class Transport:
     async def send(self, path: str, pieces: AsyncGenerator[bytes, None], headers: Mapping[str, str]) -> Reply:
         """The response to a ``POST`` whose body comes in pieces; it is made once. Raises like :meth:`ask`."""
         async with aclosing(pieces):
-            request = Request("POST", path, False, headers=headers)
+            request = Request("POST", path, again=False, headers=headers)
             async with self._sent(request, self._silence(), data=pieces) as response:
                 return Reply(response.status, response.headers, await self._read(response))
 
@@ -164,8 +169,9 @@ class Transport:
             )
         return self._session
 
-    def _whole(self) -> aiohttp.ClientTimeout:
-        return aiohttp.ClientTimeout(total=self.patience.answer, sock_connect=self.patience.connect)
+    def _whole(self, request: Request) -> aiohttp.ClientTimeout:
+        seconds = self.patience.work if request.works else self.patience.answer
+        return aiohttp.ClientTimeout(total=seconds, sock_connect=self.patience.connect)
 
     def _silence(self) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(
@@ -223,11 +229,12 @@ class Transport:
                 )
                 failed.code = "insecure_connection"
                 return failed
-            case aiohttp.InvalidURL() | aiohttp.ClientResponseError():
+            case aiohttp.InvalidURL() | aiohttp.ClientResponseError() if not self._known:
                 return self._strange(f"it does not speak HTTP as services do: {_told(error)}")
             case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
                 hint = "" if self._known else "; start one with `anabranch serve`, or give the URL of another"
-                failed = self._unreachable(f"{_told(error)}{hint}")
+                cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+                failed = self._unreachable(f"{_told(cause)}{hint}")
                 failed.code = NOT_SENT
                 return failed
             case TimeoutError():
@@ -248,7 +255,7 @@ NOT_SENT = "no_service"
 """The code of the error of a request that has not even been sent."""
 
 
-def _may_repeat(error: AnabranchError, request: Request) -> bool:
+def may_repeat(error: AnabranchError, request: Request) -> bool:
     """Whether a request may be made again after this error, and whether that could help."""
     return error.retryable and (request.again or error.code == NOT_SENT or error.code in REFUSED_UNSEEN)
 

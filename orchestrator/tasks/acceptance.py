@@ -114,8 +114,10 @@ class Acceptance:
         if request.budget.nodes == BudgetRequest().nodes:
             del stored["budget"]["nodes"]  # as before nodes were bounded, so that a key still finds its task
         for name in _LATER & stored.keys():
-            if stored[name] in (None, [], {}, Priority.INTERACTIVE, {"type": "text"}):
+            if stored[name] in (None, [], {}, Priority.INTERACTIVE):
                 del stored[name]
+        if request.form is None:
+            stored.pop("format", None)
         webhook = None if request.webhook is None else self._webhooks.named(request.webhook, request.tenant)
         if webhook is not None:
             stored["webhook"] = webhook.id

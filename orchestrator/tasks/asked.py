@@ -18,7 +18,8 @@ MOST_PAIRS = 16
 LONGEST_KEPT = 65_536
 """The most bytes of JSON of a schema, and of what a protocol keeps with its task."""
 
-DEEPEST = 64
+DEEPEST = 48
+"""A journal keeps 64 levels, of which those around a schema are some."""
 
 
 class TurnRequest(BaseModel):

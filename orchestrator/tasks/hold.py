@@ -69,7 +69,8 @@ class Hold:
     async def _beat(self) -> None:
         while not self._leaving.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._leaving.wait(), self.claim.lease_seconds / 3)
+                async with asyncio.timeout(self.claim.lease_seconds / 3):
+                    await self._leaving.wait()
                 break
             self.claim = await sheltered(self._store.heartbeat(self.claim))
             self._renewed.set()

@@ -155,7 +155,8 @@ class Queue:
                 self._take(claim)
                 continue
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._awake.wait(), min(LONGEST_PAUSE, idle * 2 ** min(failures, 8)))
+                async with asyncio.timeout(min(LONGEST_PAUSE, idle * 2 ** min(failures, 8))):
+                    await self._awake.wait()
 
     async def _expire(self) -> None:
         """End the tasks whose deadlines passed while they waited, also if there is no room to run any."""

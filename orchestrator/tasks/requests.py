@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from pydantic import (
     AwareDatetime,
@@ -13,14 +13,15 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    model_validator,
+    ValidationInfo,
+    field_validator,
 )
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.change import Change, parse_change
 from orchestrator.runtime.values import Budget, Question
 from orchestrator.tasks.asked import MOST_TURNS, Format, Kept, Metadata, StopText, TurnRequest
-from orchestrator.validation import Text, explain
+from orchestrator.validation import Text, explain, worded
 from orchestrator.webhooks.registry import WebhookRequest
 from storage.errors import JournalDamaged
 from storage.tasks import Priority, Task
@@ -34,13 +35,17 @@ def _time(value: object) -> object:
     """Not a number, which would be taken for seconds since 1970."""
     if isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
         return value
-    raise ValueError("must be a number of seconds, or a time such as 2030-01-01T09:00:00Z")
+    raise ValueError("no time")
 
 
-Deadline = (
+Deadline = Annotated[
     Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
-    | Annotated[AwareDatetime, BeforeValidator(_time)]
-)
+    | Annotated[AwareDatetime, BeforeValidator(_time)],
+    worded(
+        "must be a number of seconds above 0, or a time with its offset from UTC, such as "
+        "2030-01-01T09:00:00Z"
+    ),
+]
 """Seconds from the submission, or a time."""
 
 
@@ -117,27 +122,32 @@ class TaskRequest(BaseModel):
         default_factory=dict, description="What a protocol keeps with its task. Not shown with it."
     )
 
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
+    @field_validator("stop")
+    @classmethod
+    def _leaves_json_whole(cls, stop: tuple[str, ...], read: ValidationInfo) -> tuple[str, ...]:
         """JSON that is cut off is none.
 
         Raises:
             ValueError: the answer is to be JSON and to stop at a text.
         """
-        if self.stop and self.form is not None:
-            raise ValueError("stop: an answer in JSON cannot be cut at a text; leave out stop or format")
-        return self
+        if stop and _form_of(read.data.get("format")) is not None:
+            raise ValueError("an answer in JSON cannot be cut at a text; leave out stop or format")
+        return stop
 
     @property
     def form(self) -> dict[str, Any] | None:
         """The form of JSON that the answer is to have; None if it may be any text."""
-        return None if self.format is None or self.format["type"] == "text" else {**self.format}
+        return _form_of(self.format)
 
     @property
     def question(self) -> Question:
         """The question as planners see it."""
         turns = tuple(each.turn for each in self.history)
         return Question(self.query, self.context, self.choices, turns, self.form)
+
+
+def _form_of(form: Format | None) -> dict[str, Any] | None:
+    return None if form is None or form["type"] == "text" else {**form}
 
 
 class Until(TypedDict, total=False):

@@ -40,4 +40,5 @@ class Turns:
     async def wait(self, turn: asyncio.Event, seconds: float) -> None:
         """Wait for such an event, or until it is time to look all the same."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(turn.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await turn.wait()

@@ -185,7 +185,8 @@ class _Told(logging.Filter):
         threading.Thread(target=shut_down, name="last spans", daemon=True).start()
         try:
             with suppress(TimeoutError):
-                await asyncio.wait_for(over.wait(), CLOSING_SECONDS)
+                async with asyncio.timeout(CLOSING_SECONDS):
+                    await over.wait()
         finally:
             if not shut.is_set():
                 self._tell("the collector does not take the last ones in time")

@@ -92,14 +92,19 @@ def _param_of(error: AnabranchError, message: str) -> str | None:
     return None if named is None else named.group()
 
 
+LONGEST_PAUSE = 60.0
+"""Seconds that a client may sleep before it tries again: some sleep as long as they are told, be it a day."""
+
+
 def retry_headers(error: AnabranchError) -> dict[str, str]:
     """What the clients need that try again by themselves: whether to, and exactly when."""
-    told = {"X-Should-Retry": "true" if error.retryable else "false"}
-    if error.retryable:
-        told["Retry-After-Ms"] = str(
-            math.ceil(1000 * (1.0 if error.retry_after is None else error.retry_after))
-        )
-    return told
+    if not error.retryable:
+        return {"X-Should-Retry": "false"}
+    pause = 1.0 if error.retry_after is None else error.retry_after
+    return {
+        "X-Should-Retry": "true" if pause <= LONGEST_PAUSE else "false",
+        "Retry-After-Ms": str(math.ceil(1000 * pause)),
+    }
 
 
 OPENAI = Dialect(
@@ -108,7 +113,7 @@ OPENAI = Dialect(
     headers=retry_headers,
     told={
         "Retry-After-Ms": "Milliseconds until the same request may succeed; missing where that is of no use.",
-        "X-Should-Retry": "Whether the same request may succeed later.",
+        "X-Should-Retry": "Whether the same request may succeed within a minute.",
     },
 )
 """The dialect of the routes of OpenAI's protocol."""

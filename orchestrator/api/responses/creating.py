@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
@@ -77,7 +77,7 @@ class CreatingHandlers(ServingHandlers):
         return response_of(task, asked, status)
 
     async def _response_stream(
-        self, request: web.Request, task: Task, following: Following
+        self, request: web.Request, task: Task, following: Following, headers: Mapping[str, str]
     ) -> web.StreamResponse:
         return await self._streams.send_frames(
             request,
@@ -85,7 +85,7 @@ class CreatingHandlers(ServingHandlers):
             task.id,
             following.frames(),
             farewells=following.farewells,
-            headers={TASK_HEADER: task.id},
+            headers=headers,
         )
 
     # -- planners ---------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ class CreatingHandlers(ServingHandlers):
                 headers = {"Location": f"/v1/responses/{PREFIX}{task.id}", TASK_HEADER: task.id}
                 if stream:
                     following = Following(self._service, task, kept)
-                    sent = await self._response_stream(request, task, following)
+                    sent = await self._response_stream(request, task, following, headers)
                     attendance.ended = following.ended or (kept.store and self._streams.closing)
                     return sent
                 if not asked.background:

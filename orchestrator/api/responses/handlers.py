@@ -10,6 +10,7 @@ from orchestrator.api.exchange import body_text, json_object, query_of, respond
 from orchestrator.api.limits import limits_of
 from orchestrator.api.openai.handlers import ERRORS
 from orchestrator.api.openai.refusals import OPENAI, InvalidParameter
+from orchestrator.api.openai.serving import TASK_HEADER
 from orchestrator.api.parameters import IDEMPOTENCY_KEY, TENANT
 from orchestrator.api.places import TooManyStreams
 from orchestrator.api.responses.bodies import DeletedResponse, InputItems, ResponseBody, StreamEventBody
@@ -116,9 +117,8 @@ class ResponseHandlers(CreatingHandlers):
         task, asked = await self._response(request)
         if query.stream:
             after = -1 if query.starting_after is None else query.starting_after
-            return await self._response_stream(
-                request, task, Following(self._service, task, asked, after=after)
-            )
+            following = Following(self._service, task, asked, after=after)
+            return await self._response_stream(request, task, following, {TASK_HEADER: task.id})
         if query.starting_after is not None:
             raise InvalidParameter("it is for streams; send stream=true with it", "starting_after")
         return respond(await self._response_body(task, asked))

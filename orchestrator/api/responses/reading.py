@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,6 +20,8 @@ from orchestrator.api.responses.items import turns_of
 from orchestrator.api.responses.kept import Asked
 from orchestrator.api.responses.parameters import RESPONSES
 from orchestrator.planning.finding import FindPlanner
+
+Name = Annotated[str, Field(max_length=512)]
 
 Tier = Literal["auto", "default", "flex", "priority"]
 
@@ -88,9 +90,9 @@ class ResponseRequest(BaseModel):
     tool_choice: Literal["none", "auto"] = "auto"
     parallel_tool_calls: bool = True
     max_tool_calls: int | None = None
-    prompt_cache_key: str | None = None
-    safety_identifier: str | None = None
-    user: str | None = None
+    prompt_cache_key: Name | None = None
+    safety_identifier: Name | None = None
+    user: Name | None = None
     anabranch: OwnOptions | None = None
 
 

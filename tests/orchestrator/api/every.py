@@ -7,12 +7,19 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from aiohttp import FormData
 from aiohttp.payload import BytesPayload
 
 from orchestrator.api.routes import Route
 from tests.orchestrator.api.conftest import ROUTES, Api, Reply
 
-OWNED = ("/v1/tasks/{id}", "/v1/webhooks/{id}", "/v1/responses/{id}")
+OWNED = (
+    "/v1/tasks/{id}",
+    "/v1/webhooks/{id}",
+    "/v1/responses/{id}",
+    "/v1/files/{id}",
+    "/v1/batches/{id}",
+)
 """The beginnings of the paths that are about one thing of a tenant; :func:`owned` makes one of each."""
 
 FOR_EVERYBODY = [route for route in ROUTES if route.scope is None]
@@ -39,6 +46,10 @@ async def owned(api: Api, route: Route, **options: Any) -> str:
             ping = await api.call("POST", f"/v1/webhooks/{webhook}/ping", **options)
             path = path.replace("{delivery}", ping.body["id"])
         return path
+    if route.path.startswith("/v1/files"):
+        return route.path.replace("{id}", await a_file(api, **options))
+    if route.path.startswith("/v1/batches"):
+        return route.path.replace("{id}", await a_batch(api, **options))
     if route.path.startswith("/v1/responses"):
         path = route.path.replace("{id}", await a_response(api, **options))
         return f"{path}?stream=true" if route.streams else path
@@ -65,6 +76,24 @@ async def a_webhook(api: Api, **options: Any) -> str:
     """The id of an endpoint."""
     reply = await api.call("POST", "/v1/webhooks", json={"url": "https://example.com/hook"}, **options)
     assert reply.status == 201, reply.body
+    return str(reply.body["id"])
+
+
+async def a_file(api: Api, **options: Any) -> str:
+    """The id of a file of questions."""
+    headers = {"Authorization": "Bearer none", **options.pop("headers", {})}
+    form = FormData({"purpose": "batch"})
+    form.add_field("file", b"{}", filename="questions.jsonl")
+    reply = await api.call("POST", "/v1/files", data=form, headers=headers, **options)
+    assert reply.status == 200, reply.body
+    return str(reply.body["id"])
+
+
+async def a_batch(api: Api, **options: Any) -> str:
+    """The id of a batch that nobody drives."""
+    asked = {"input_file_id": await a_file(api, **options), "endpoint": "/v1/tasks"}
+    reply = await api.call("POST", "/v1/batches", json=asked, **options)
+    assert reply.status == 200, reply.body
     return str(reply.body["id"])
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import openai
 import pytest
@@ -21,10 +23,11 @@ from storage.accounts import Limits
 from storage.keys import account_of_key
 from storage.tasks import Priority, TaskStatus
 from tests.orchestrator.api.conftest import Api, Open, slow
-from workers.engines.simulator.engine import Simulator
+from workers.engines.simulator.engine import CostModel, Simulator
 
 CHAT = "/v1/chat/completions"
 Line = dict[str, Any]
+T = TypeVar("T")
 
 
 @pytest.fixture(autouse=True)
@@ -69,10 +72,38 @@ async def started(
 async def until(
     to: AsyncOpenAI, batch_id: str, is_so: Callable[[Batch], bool] = lambda batch: ended(batch)
 ) -> Batch:
+    async def look() -> Batch | None:
+        batch = await to.batches.retrieve(batch_id)
+        return batch if is_so(batch) else None
+
+    return await found(look)
+
+
+async def found(look: Callable[[], Awaitable[T | None]]) -> T:
+    """What is there at last."""
     async with asyncio.timeout(60):
-        while not is_so(batch := await to.batches.retrieve(batch_id)):
+        while True:
+            if (seen := await look()) is not None:
+                return seen
             await asyncio.sleep(0.02)
-        return batch
+
+
+async def asked(api: Api, least: int) -> set[str]:
+    """The ids of the tasks of all lines, once there are so many."""
+
+    async def look() -> set[str] | None:
+        ids = {task.id for task in await api.service.store.list()}
+        return ids if len(ids) >= least else None
+
+    return await found(look)
+
+
+async def all_ended(api: Api) -> bool:
+    async def look() -> bool | None:
+        tasks = await api.service.store.list()
+        return all(task.status.terminal for task in tasks) or None
+
+    return await found(look)
 
 
 def ended(batch: Batch) -> bool:
@@ -129,7 +160,7 @@ async def test_a_chat_completion_of_a_batch_is_one(api: Api) -> None:
         batch = await until(to, (await started(to, line("a", seed=7, service_tier="flex"))).id)
         [found] = await results(to, batch.output_file_id)
         completion = openai.types.chat.ChatCompletion.model_validate(found["response"]["body"])
-        assert completion.choices[0].message.content == "Six sevens are 42.\n\nAnswer: 42"
+        assert completion.choices[0].message.content == "Six sevens are 42.\nAnswer: 42"
         assert completion.usage is not None
         assert completion.usage.completion_tokens > 0
 
@@ -258,13 +289,11 @@ async def test_a_batch_that_is_none_is_refused(api: Api, given: dict[str, Any], 
 async def test_a_batch_needs_a_file_of_questions(api: Api) -> None:
     async with client(api) as to:
         batch = await until(to, (await started(to, line("a"))).id)
-        for file_id, error in (
-            ("file-none", openai.NotFoundError),
-            ("\x00", openai.NotFoundError),
-            (batch.output_file_id, openai.BadRequestError),
-        ):
-            with pytest.raises(error):
-                await to.batches.create(input_file_id=str(file_id), endpoint=CHAT, completion_window="24h")
+        for file_id in ("file-none", "\x00", batch.output_file_id):
+            with pytest.raises(openai.BadRequestError, match="there is no file of questions"):
+                await to.batches.create(
+                    input_file_id=str(file_id), endpoint="/v1/responses", completion_window="24h"
+                )
 
 
 async def test_what_belongs_to_another_tenant_is_not_there(api: Api) -> None:
@@ -272,18 +301,19 @@ async def test_what_belongs_to_another_tenant_is_not_there(api: Api) -> None:
     async with client(api, mine) as to, client(api, other) as stranger:
         batch = await until(to, (await started(to, line("a"))).id)
         assert batch.output_file_id is not None
-        for asked in (
+        for wanted in (
             stranger.batches.retrieve(batch.id),
             stranger.batches.cancel(batch.id),
             stranger.files.retrieve(batch.input_file_id),
             stranger.files.content(batch.output_file_id),
             stranger.files.delete(batch.output_file_id),
-            stranger.batches.create(
-                input_file_id=batch.input_file_id, endpoint=CHAT, completion_window="24h"
-            ),
         ):
             with pytest.raises(openai.NotFoundError):
-                await asked
+                await wanted
+        with pytest.raises(openai.BadRequestError, match="there is no file of questions"):
+            await stranger.batches.create(
+                input_file_id=batch.input_file_id, endpoint="/v1/responses", completion_window="24h"
+            )
         assert (await stranger.batches.list()).data == []
         assert (await stranger.files.list()).data == []
         [found] = await results(to, batch.output_file_id)
@@ -291,33 +321,36 @@ async def test_what_belongs_to_another_tenant_is_not_there(api: Api) -> None:
 
 
 async def test_a_cancelled_batch_ends_soon_and_keeps_what_was_answered(open_api: Open) -> None:
-    engine = Simulator({"slow": "word " * 50_000, "": "Answer: 42"}, decode_tokens_per_s=50)
-    async with open_api(engine, settings=Settings(grace_seconds=0.2, batch_width=2)) as api:
-        async with client(api) as to:
-            lines = [line("quick"), *(line(f"slow {number}", "slow") for number in range(5))]
-            made = await started(to, *lines)
-            await until(to, made.id, lambda batch: counts(batch)[1] == 1)
-            cancelling = await to.batches.cancel(made.id)
-            assert cancelling.status == "cancelling"
-            batch = await until(to, made.id)
-            assert (batch.status, counts(batch)) == ("cancelled", (6, 1, 5))
-            assert batch.cancelling_at is not None
-            [answered] = await results(to, batch.output_file_id)
-            assert answered["custom_id"] == "quick"
-            rest = await results(to, batch.error_file_id)
-            assert [each["custom_id"] for each in rest] == [f"slow {number}" for number in range(5)]
-            assert {each["error"]["code"] for each in rest} == {"batch_cancelled"}
-            assert {each["response"] for each in rest} == {None}
-            tasks = await api.service.store.list()
-            assert {task.status for task in tasks} == {TaskStatus.SUCCEEDED, TaskStatus.CANCELLED}
-            assert len(tasks) <= 4  # the others were never asked
-            assert (await to.batches.cancel(made.id)).status == "cancelled"
+    engine = Simulator({"slow": "word " * 50_000, "": "Answer: 42"}, cost=CostModel(decode_tokens_per_s=50))
+    settings = Settings(grace_seconds=0.2, batch_width=2)
+    async with open_api(engine, settings=settings) as api, client(api) as to:
+        lines = [line("quick"), *(line(f"slow {number}", "slow") for number in range(5))]
+        made = await started(to, *lines)
+        await until(to, made.id, lambda batch: counts(batch)[1] == 1)
+        cancelling = await to.batches.cancel(made.id)
+        assert cancelling.status == "cancelling"
+        batch = await until(to, made.id)
+        assert (batch.status, counts(batch)) == ("cancelled", (6, 1, 5))
+        assert batch.cancelling_at is not None
+        [answered] = await results(to, batch.output_file_id)
+        assert answered["custom_id"] == "quick"
+        rest = await results(to, batch.error_file_id)
+        assert [each["custom_id"] for each in rest] == [f"slow {number}" for number in range(5)]
+        assert {each["error"]["code"] for each in rest} == {"batch_cancelled"}
+        assert {each["response"] for each in rest} == {None}
+        tasks = await api.service.store.list()
+        assert {task.status for task in tasks} == {TaskStatus.SUCCEEDED, TaskStatus.CANCELLED}
+        assert len(tasks) <= 4  # the others were never asked
+        assert (await to.batches.cancel(made.id)).status == "cancelled"
 
 
-async def test_a_batch_whose_time_is_over_expires(open_api: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_batch_whose_time_is_over_expires(open_api: Open, tmp_path: Path) -> None:
     async with open_api(slow()) as api, client(api) as to:
-        monkeypatch.setattr(working, "window_seconds", lambda text: 0.3)
-        batch = await until(to, (await started(to, line("a"), line("b"))).id)
+        made = await started(to, line("a"), line("b"))
+        await asked(api, 2)
+        with closing(sqlite3.connect(tmp_path / "api.db", isolation_level=None)) as database:
+            database.execute("UPDATE batches SET expires_at = created_at")
+        batch = await until(to, made.id)
         assert (batch.status, counts(batch)) == ("expired", (2, 0, 2))
         codes = {each["error"]["code"] for each in await results(to, batch.error_file_id)}
         assert codes == {"batch_expired"}
@@ -334,20 +367,21 @@ async def test_the_limits_of_the_key_count(open_api: Open) -> None:
         tasks = await api.service.store.list()
         assert {task.submitted_by for task in tasks} == {"key-a"}
         ordered = sorted(tasks, key=lambda task: task.created_at)
-        for before, after in zip(ordered, ordered[1:], strict=False):
+        for before, after in pairwise(ordered):
             assert before.finished_at is not None
             assert before.finished_at <= after.created_at  # one at a time
 
 
 async def test_a_budget_that_does_not_come_back_is_the_error_of_a_line(open_api: Open) -> None:
-    async with open_api() as api:
+    async with open_api(settings=Settings(grace_seconds=0.2, batch_width=1)) as api:
         key = await api.key("a", id="key-a")
-        await api.service.store.access.set_limits(account_of_key("key-a"), Limits(tokens=10))
+        await api.service.store.access.set_limits(account_of_key("key-a"), Limits(tokens=505))
         async with client(api, key) as to:
-            one = line("a", anabranch={"budget": {"tokens": 500}})
-            batch = await until(to, (await started(to, one)).id)
+            lines = [line(each, anabranch={"budget": {"tokens": 500}}) for each in "ab"]
+            batch = await until(to, (await started(to, *lines)).id)
+            assert counts(batch) == (2, 1, 1)
             [error] = await results(to, batch.error_file_id)
-            assert error["response"]["status_code"] == 429
+            assert error["response"]["status_code"] == 429, error
             assert error["response"]["body"]["error"]["code"] == "quota_exhausted"
 
 
@@ -368,10 +402,7 @@ async def test_another_process_goes_on_with_a_batch(open_api: Open) -> None:
         made = await started(to, *lines)
         async with open_api(slow()) as second, client(second) as there:
             await until(there, made.id, lambda batch: batch.status == "in_progress")
-            while not await second.service.store.list():
-                await asyncio.sleep(0.02)
-        before = {task.id for task in await first.service.store.list()}
-        assert before
+            before = await asked(second, 1)
         async with open_api() as third, client(third) as there:
             batch = await until(there, made.id)
             assert (batch.status, counts(batch)) == ("completed", (8, 8, 0))
@@ -383,29 +414,30 @@ async def test_another_process_goes_on_with_a_batch(open_api: Open) -> None:
 
 
 async def test_two_processes_share_the_work_of_a_batch(open_api: Open) -> None:
-    engine = Simulator("Answer: 42", decode_tokens_per_s=20)
+    engine = Simulator("Answer: 42", cost=CostModel(decode_tokens_per_s=20))
     settings = Settings(grace_seconds=0.2, concurrency=2)
-    async with open_api(engine, settings=settings) as one, open_api(engine, settings=settings) as other:
-        async with client(one) as to, client(other) as there:
-            made = await started(to, *(line(str(number)) for number in range(12)))
-            batch = await until(there, made.id)
-            assert counts(batch) == (12, 12, 0)
-            assert sum(sum(each.service.ended.values()) for each in (one, other)) == 12
+    async with (
+        open_api(engine, settings=settings) as one,
+        open_api(engine, settings=settings) as other,
+        client(one) as to,
+        client(other) as there,
+    ):
+        made = await started(to, *(line(str(number)) for number in range(12)))
+        batch = await until(there, made.id)
+        assert counts(batch) == (12, 12, 0)
+        assert sum(sum(each.service.ended.values()) for each in (one, other)) == 12
 
 
 async def test_cancelling_stops_what_a_dead_process_has_asked(open_api: Open) -> None:
     async with open_api(work=False) as first, client(first) as to:
         made = await started(to, line("a"), line("b"))
-        async with open_api(slow(), settings=Settings(grace_seconds=0.0)) as second, client(second) as there:
+        async with open_api(slow(), settings=Settings(grace_seconds=0.05)) as second, client(second) as there:
             await until(there, made.id, lambda batch: batch.status == "in_progress")
-            while len(await second.service.store.list()) < 2:
-                await asyncio.sleep(0.02)
+            await asked(second, 2)
         await to.batches.cancel(made.id)
         async with open_api(slow()) as third, client(third) as there:
             assert (await until(there, made.id)).status == "cancelled"
-            async with asyncio.timeout(60):
-                while any(not task.status.terminal for task in await third.service.store.list()):
-                    await asyncio.sleep(0.02)
+            assert await all_ended(third)
 
 
 async def test_prunes_nothing_that_is_needed(api: Api) -> None:
@@ -441,7 +473,8 @@ async def test_a_form_that_a_page_could_send_is_refused(open_api: Open) -> None:
         good = form(*GOOD)
         for headers in (
             {},
-            {"Origin": origin},
+            {"Origin": "null"},
+            {"Sec_Fetch_Site": "none"},
             {"Authorization": "Basic YTpi"},
             {"Authorization": "Bearer"},
             {"Origin": "https://evil.example"},
@@ -455,6 +488,7 @@ async def test_a_form_that_a_page_could_send_is_refused(open_api: Open) -> None:
             {"Authorization": "Bearer none"},
             {"X_API_Key": "none"},
             {"Origin": origin, "Authorization": "bearer none"},
+            {"Origin": origin},
             {"Origin": "https://good.example"},
         ):
             reply = await api.call("POST", "/v1/files", **with_headers(good, **headers))

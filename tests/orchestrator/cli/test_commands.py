@@ -123,7 +123,10 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *ar
     monkeypatch.setattr(sys, "argv", ["anabranch", *arguments])
     monkeypatch.setattr("orchestrator.logs.configure", lambda *_, **__: None)  # it would outlive the test
     logging_of_tests = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger("critical"),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
     try:
         with pytest.raises(SystemExit) as ended:
             cli.main()
@@ -256,7 +259,7 @@ def test_everything_that_can_be_given_arrives(
         *("--choice", "17", "--choice", "context", "--temperature", "0.3", "--top-p", "0.9"),
         *("--max-tokens", "50", "--seed", "5", "--tenant", "me", "--budget-tokens", "9000"),
         *("--budget-calls", "9", "--budget-depth", "3", "--budget-width", "7", "--budget-seconds", "60"),
-        *("--budget-nodes", "500"),
+        *("--budget-nodes", "500", "--priority", "batch", "--deadline", "1e9"),
         *("--engine", server, "--database", database, "--option", "temperature=0.1", "--json"),
     )
     assert done.code == 0, done.err
@@ -276,6 +279,8 @@ def test_everything_that_can_be_given_arrives(
         "seconds": 60.0,
         "nodes": 500,
     }
+    assert told["options"]["priority"] == told["priority"] == "batch"
+    assert told["options"]["deadline"] == 1e9
     assert (told["seed"], told["tenant"]) == (5, "me")
 
 
@@ -313,6 +318,9 @@ def test_a_tool_that_is_none_is_refused(anabranch: Any, name: str, says: str) ->
         (["solve", "x", "--planner", "vote", "--option", "n=0"], "n: "),
         (["solve", "x", "--planner", "vote", "--option", "m=1"], "m: "),
         (["solve", "x", "--temperature", "9"], "sampling.temperature"),
+        (["solve", "x", "--priority", "high"], "'interactive' or 'batch'"),
+        (["solve", "x", "--deadline", "soon"], "a number of seconds, or a time"),
+        (["solve", "x", "--deadline", "-1"], "deadline"),
         (["solve", "x", "--budget-tokens", "0"], "budget.tokens"),
         (["solve", "x", "--context", "@/nowhere/at/all"], "/nowhere/at/all"),
         (["solve", "x", "--engine", "magic"], "no engine is called 'magic'"),

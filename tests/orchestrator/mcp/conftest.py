@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,10 @@ from workers.tools.toolbox import Toolbox
 
 __all__ = ["empty_database"]
 
-ANSWERS = {"clips": {"So it is \\boxed{72}": 9, "Hence \\boxed{96}": 4}, "": "ok"}
+ANSWERS: Mapping[str, str | Mapping[str, float]] = {
+    "clips": {"So it is \\boxed{72}": 9, "Hence \\boxed{96}": 4},
+    "": "ok",
+}
 
 Era = Literal["legacy", "auto"]
 ERAS: tuple[Era, ...] = ("legacy", "auto")

@@ -12,6 +12,9 @@ from structlog.testing import capture_logs
 
 from orchestrator.access.caller import Scope
 from orchestrator.mcp import tools
+from orchestrator.planning.planner import planner
+from orchestrator.planning.run import Run
+from orchestrator.runtime.values import Answer, Question
 from orchestrator.settings import Settings
 from storage.tasks import TaskStatus
 from tests.orchestrator.api.conftest import slow
@@ -86,6 +89,30 @@ async def test_an_answer_says_what_it_rests_on_and_its_run_can_be_shown_and_repe
         assert text_of(replayed).startswith("Identical: ")
 
 
+async def test_an_effort_sets_the_options_that_are_not_given(offered: Offered) -> None:
+    async with offered.client() as client:
+        for asked, n in (({"effort": "high"}, 16), ({"effort": "low", "options": {"n": 5}}, 5)):
+            solved = await client.call_tool("solve", {"question": "?", "planner": "vote", **asked})
+            task = await offered.service.task(solved.structured_content["trace_id"])
+            assert task.options["options"] == {"n": n}
+
+
+async def test_a_run_that_would_go_otherwise_now_says_where(offered: Offered) -> None:
+    @planner("direct")
+    async def changed(run: Run, question: Question) -> Answer:
+        return Answer((await run.generate(f"{question.text}, by the way")).text)
+
+    async with offered.client() as client:
+        solved = await client.call_tool("solve", {"question": "?", "planner": "direct"})
+        trace_id = solved.structured_content["trace_id"]
+        offered.service.add_planner(changed)
+        result = await client.call_tool("replay", {"trace_id": trace_id})
+    assert not result.is_error
+    assert result.structured_content["identical"] is False
+    assert "node 0 diverges" in result.structured_content["difference"]
+    assert text_of(result).startswith("Different: node 0")
+
+
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_client_that_asks_for_it_learns_how_far_the_run_is(offered: Offered, era: Era) -> None:
     told: list[tuple[float, str]] = []
@@ -155,6 +182,31 @@ async def test_a_client_that_leaves_frees_the_engine(open_mcp: Open, era: Era) -
         await until(lambda: not engine.counters().in_flight and not offered.service.running)
 
 
+async def test_who_leaves_while_a_task_is_stored_leaves_no_task_that_runs(
+    open_mcp: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored, go_on = asyncio.Event(), asyncio.Event()
+    async with open_mcp(slow()) as offered, offered.client() as client:
+        submit = offered.service.submit
+
+        async def slowly(*given: Any) -> Any:
+            task = await submit(*given)
+            stored.set()
+            await go_on.wait()
+            return task
+
+        monkeypatch.setattr(offered.service, "submit", slowly)
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.call_tool, "solve", VOTE)
+            await asyncio.wait_for(stored.wait(), 60)
+            group.cancel_scope.cancel()
+        go_on.set()
+        [task] = await offered.service.store.list(limit=5)
+        async for _ in offered.service.events(task.id):
+            pass  # until it ends, which it would not do by itself for a minute
+        assert (await offered.service.task(task.id)).status is TaskStatus.CANCELLED
+
+
 async def test_a_connection_that_breaks_frees_the_engine(open_mcp: Open) -> None:
     engine = slow()
     async with open_mcp(engine) as offered, aiohttp.ClientSession(headers=HEADERS) as web:
@@ -197,6 +249,12 @@ async def test_calls_go_on_beside_each_other(open_mcp: Open) -> None:
         ("solve", {"question": "?", "planner": "vote", "options": {"m": 1}}, "its options: n, rule"),
         ("solve", {"question": "?", "budget": {"tokens": 0}}, "[invalid_request] budget.tokens:"),
         ("solve", {"question": "?", "planner": "vote", "abstain_below": 0.9}, "[invalid_request] abstain_be"),
+        (
+            "solve",
+            {"question": "?", "planner": "direct", "effort": "low"},
+            "effort: planner 'direct' has none",
+        ),
+        ("solve", {"question": "?", "effort": "much"}, "[invalid_request] effort:"),
         ("solve", {"question": "?" * 200_001}, "at most 200000 are accepted"),
         ("trace", {"trace_id": "nothing"}, "[task_not_found] there is no task 'nothing'"),
         ("trace", {"trace_id": "\x00"}, "[task_not_found]"),

@@ -6,10 +6,11 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ def message(method: str, number: int | None = None, **params: Any) -> str:
     return json.dumps({"jsonrpc": "2.0", **numbered, "method": method, "params": params}) + "\n"
 
 
+@pytest.mark.slow
 def test_a_signal_ends_it_with_what_it_has_begun(server: str, tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path / 'traces.db'}"
     with started(
@@ -98,8 +100,8 @@ def test_a_signal_ends_it_with_what_it_has_begun(server: str, tmp_path: Path) ->
     for line in out.splitlines():
         assert json.loads(line)["jsonrpc"] == "2.0"
     until_idle(server)
-    listed = shell("traces", "--database", database, "--json")
-    assert [task["status"] for task in listed.json] == ["cancelled"]
+    with closing(sqlite3.connect(tmp_path / "traces.db")) as connection:
+        assert connection.execute("SELECT status FROM tasks").fetchall() == [("cancelled",)]
 
 
 def until_idle(server: str) -> None:
@@ -113,6 +115,7 @@ def until_idle(server: str) -> None:
     pytest.fail("a call is still under way")
 
 
+@pytest.mark.slow
 def test_http_is_served_until_a_signal_and_to_this_machine_alone(server: str) -> None:
     asked = ("mcp", "--http", "--port", "0", "--database", "memory", "--engine", server)
     everywhere = shell(*asked, "--host", "0.0.0.0")

@@ -133,6 +133,12 @@ async def test_what_is_never_right_is_a_failure_that_says_so(
     assert why in str(failed.value)
 
 
+async def test_json_that_is_cut_off_says_what_allows_more(store: Store) -> None:
+    long = json.dumps({"name": "Ada " * 100, "age": 36})
+    with pytest.raises(TaskFailed, match=r"cut off after 20 tokens; sampling\.max_tokens allows more"):
+        await solved(store, saying(first=long, again=long), "vote", AS_PERSON, sampling={"max_tokens": 20})
+
+
 async def test_an_engine_that_refuses_the_schema_is_asked_without_it(store: Store) -> None:
     class Picky(Simulator):
         async def generate(self, call: Call) -> AsyncIterator[Any]:  # type: ignore[override]
@@ -142,21 +148,30 @@ async def test_an_engine_that_refuses_the_schema_is_asked_without_it(store: Stor
                 yield chunk
 
     service = Service(store, Picky(ADA, claims=GUIDED))
-    solution = await service.solve(
-        TaskRequest(query="Who?", planner="direct", format=AS_PERSON)  # type: ignore[arg-type]
-    )
+    solution = await service.solve(TaskRequest(query="Who?", planner="direct", format=AS_PERSON))
     assert solution.text == ADA
 
 
-async def test_a_schema_that_never_ends_is_given_up(store: Store) -> None:
-    twice = {"allOf": [{"properties": {"a": {"$ref": "#/$defs/t"}}}] * 2}
-    schema = {"$defs": {"t": twice}, "$ref": "#/$defs/t"}
-    text = '{"a":' * 40 + "{}" + "}" * 40
-    with pytest.raises(TaskFailed, match="could not be held to the schema"):
-        await solved(store, text, "direct", {"type": "json_schema", "schema": schema})
-    evil = {"type": "string", "pattern": "^(a+)+$"}
-    with pytest.raises(TaskFailed, match="could not be held to the schema"):
-        await solved(store, f'"{"a" * 60}b"', "direct", {"type": "json_schema", "schema": evil})
+TWICE = {"allOf": [{"properties": {"a": {"$ref": "#/$defs/t"}}}] * 2}
+ENDLESS = [
+    pytest.param({"type": "string", "pattern": "^(a+)+$"}, f'"{"a" * 60}b"', id="pattern"),
+    pytest.param(
+        {"$defs": {"t": TWICE}, "$ref": "#/$defs/t"},
+        '{"a":' * 40 + "{}" + "}" * 40,
+        id="references",
+        marks=pytest.mark.slow,
+    ),
+]
+
+
+@pytest.mark.parametrize(("schema", "said"), ENDLESS)
+async def test_a_schema_that_never_ends_is_given_up(
+    store: Store, schema: Mapping[str, Any], said: str
+) -> None:
+    with pytest.raises(TaskFailed, match="could not be held to the schema") as failed:
+        await solved(store, said, "direct", {"type": "json_schema", "schema": schema})
+    assert failed.value.code == "format_failed"
+    assert (await solved(store, ADA, "direct", AS_PERSON)).text == ADA  # there is a process again
 
 
 async def test_a_bound_that_ends_the_run_first_leaves_no_answer_without_the_form(store: Store) -> None:
@@ -164,7 +179,7 @@ async def test_a_bound_that_ends_the_run_first_leaves_no_answer_without_the_form
         await solved(store, saying(first=ADA), "vote", AS_PERSON, options={"n": 3}, budget={"calls": 3})
 
 
-@pytest.mark.parametrize("name", sorted(set(installed_planners()) - {"documents"}))
+@pytest.mark.parametrize("name", installed_planners())
 async def test_every_planner_answers_in_json(store: Store, name: str) -> None:
     talker = Talker()
 
@@ -174,8 +189,21 @@ async def test_every_planner_answers_in_json(store: Store, name: str) -> None:
         return talker(call, rng)
 
     claims = Capabilities(model="simulator", guided_json=True, assistant_prefill=True, logprobs=True)
-    solution = await solved(store, say, name, AS_PERSON, claims=claims)
+    solution = await solved(store, say, name, AS_PERSON, claims=claims, context="ada was old. " * 9)
     assert json.loads(solution.text) == {"name": "Ada", "age": 36}
+
+
+async def test_the_deepest_schema_that_is_taken_is_kept_whole(store: Store) -> None:
+    schema: dict[str, Any] = {"type": "object"}
+    for _ in range(23):
+        schema = {"properties": {"a": schema}}
+    text = '{"a":' * 23 + "7" + "}" * 23
+    form = {"type": "json_schema", "schema": schema}
+    with pytest.raises(TaskFailed, match="7 is not of type 'object'"):
+        await solved(store, text, "direct", form)
+    assert (await solved(store, text.replace("7", "{}"), "direct", form)).text == text.replace("7", "{}")
+    with pytest.raises(InvalidRequest, match="nested more than 48 deep"):
+        parse({"query": "?", "format": {**form, "schema": {"properties": {"a": schema}}}})
 
 
 @pytest.mark.parametrize("told", [AS_OBJECT, AS_SCHEMA, DECIDED, REPAIR])
@@ -221,21 +249,21 @@ def test_json_is_found_in_what_a_model_says(said: str, found: str) -> None:
         ("one, two, three", (", three", ", t"), "one"),
         ("one", ("x",), "one"),
         ("one", ("one",), ""),
-        ("eins\n\nzwei", ("\n\n",), "eins"),
+        ("so\n\none", ("\n\n",), "so"),
         ("one", (), "one"),
     ],
 )
 def test_an_answer_ends_before_the_first_text_that_stops_it(
     text: str, stop: tuple[str, ...], left: str
 ) -> None:
-    assert ended(Answer(text, "one"), stop).text == left
+    assert ended(Answer(text, "one"), stop) == Answer(left, "one" if "one" in left else None)
 
 
 async def test_a_stop_is_kept_and_repeated(store: Store) -> None:
     service = Service(store, Simulator("It is so.\nAnswer: red, or blue"))
     request = TaskRequest(query="Which?", planner="direct", stop=(", or", "\nAnswer"))
     solution = await service.solve(request)
-    assert (solution.text, solution.answer) == ("It is so.", "red")
+    assert (solution.text, solution.answer) == ("It is so.", "It is so.")
     replayed = await service.replay(solution.trace_id)
     assert replayed.result.answer is not None
     assert replayed.result.answer.text == "It is so."

@@ -115,3 +115,38 @@ async def test_progress_alone_wakes_nobody_more_often_than_can_be_read(feed: Fee
     feed.end()
     await following
     assert seen[-1] == Progress("0", 100)
+
+
+async def test_a_listener_to_what_is_stored_is_told_what_the_store_has_and_nothing_else(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store: MemoryStore = feed.store  # type: ignore[attr-defined]
+    task, reads = feed.hold.claim.task.id, 0
+    read = store.read
+
+    def counted(task_id: str, *, after: int = -1) -> AsyncIterator[Event]:
+        nonlocal reads
+        reads += 1
+        return read(task_id, after=after)
+
+    monkeypatch.setattr(store, "read", counted)
+    seen = []
+
+    async def listening() -> None:
+        async for item in feed.listen_to_stored(store, task, -1):
+            seen.append(item)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(listening())
+        for seq in range(3 * MOST):
+            feed.append(event(seq))
+            await asyncio.sleep(0)
+        await feed.flush()
+        await asyncio.sleep(0)
+        before = reads
+        for tokens in range(50):  # what is only said is nothing to look for
+            feed.progress("0", tokens)
+            await asyncio.sleep(0)
+        assert reads - before <= 1
+        feed.end()
+    assert seen == [each async for each in read(task)] == [event(seq) for seq in range(3 * MOST)]

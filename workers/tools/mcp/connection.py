@@ -180,7 +180,9 @@ class Connection:
                 if self._changed.is_set() and not self._closing.is_set():
                     await asyncio.wait([closing], timeout=_SETTLING_SECONDS)
                     self._changed.clear()
-                    self._on_tools(await asyncio.wait_for(listed(client), START_SECONDS))
+                    async with asyncio.timeout(START_SECONDS):
+                        tools = await listed(client)
+                    self._on_tools(tools)
         finally:
             for task in (closing, hearing):
                 task.cancel()

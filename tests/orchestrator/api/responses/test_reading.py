@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.api.openai.asking import told
 from orchestrator.api.openai.messages import Turn
 from orchestrator.api.openai.parameters import Fate
 from orchestrator.api.openai.refusals import InvalidParameter, UnsupportedParameter
@@ -33,9 +31,10 @@ def asked(**parameters: Any) -> dict[str, Any]:
     return task
 
 
-def test_the_table_of_the_guide_is_current() -> None:
-    [table] = re.findall(r"<!-- parameters -->\n(.*)<!-- end of parameters -->", DOCS.read_text(), re.DOTALL)
-    assert table == told(RESPONSES)
+def test_the_guide_has_a_row_for_each_parameter() -> None:
+    page = DOCS.read_text()
+    for name, rule in RESPONSES.items():
+        assert f"| `{name}` | {rule.planner} | {rule.engine} | {rule.told} |" in page
 
 
 def test_what_is_refused_says_why_unless_it_asks_for_nothing() -> None:
@@ -47,9 +46,7 @@ def test_what_is_refused_says_why_unless_it_asks_for_nothing() -> None:
             assert rule.told in str(refused.value)
         for idle in rule.idle if rule.planner is Fate.REFUSED else ():
             request_of({"model": "anabranch/vote", "input": "x", name: idle})
-        request_of(
-            {"model": "anabranch/vote", "input": "x", name: None} | {"model": "anabranch/vote", "input": "x"}
-        )
+        request_of({name: None, "model": "anabranch/vote", "input": "x"})
     with pytest.raises(InvalidParameter) as unknown:
         request_of({"model": "anabranch/vote", "input": "x", "inputs": "y"})
     assert unknown.value.param == "inputs"
