@@ -5,13 +5,29 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from typing import Annotated, Any, Never
+from typing import Annotated, Any, LiteralString, Never
 
-from pydantic import StringConstraints, ValidationError
+from pydantic import StringConstraints, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import PydanticCustomError
 
 from storage.reading import explained
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+def worded(message: LiteralString) -> WrapValidator:
+    """For an annotation: whatever is wrong with the value, people are told this.
+
+    The library tells of each form that a value might have had, one by one.
+    """
+
+    def check(value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return inner(value)
+        except ValidationError:
+            raise PydanticCustomError("worded", message) from None
+
+    return WrapValidator(check)
 
 
 def explain(error: ValidationError) -> str:

@@ -53,6 +53,7 @@ async def told(open_api: Open) -> dict[str, tuple[str, set[str]]]:
     engine = Pool([Member(Simulator(ANSWER, name="a"))])
     async with open_api(engine) as api:
         assert (await api.submit(wait=60)).body["status"] == "succeeded"
+        assert (await api.get("/nowhere")).status == 404  # refusals have no label before the first
         found = {}
         for family in text_string_to_metric_families(await metrics_of(api)):
             labels = {label for sample in family.samples for label in sample.labels} - {"le"}

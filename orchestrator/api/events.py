@@ -61,7 +61,9 @@ class EventsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     task: str | None = Field(
-        None, description=f"Only these tasks: at most {MOST_IDS} ids, separated by commas."
+        None,
+        description=f"Only these tasks: at most {MOST_IDS} ids, separated by commas. All must be there when "
+        "the stream begins.",
     )
     events: bool = Field(True, description="Whether the events of journals are sent too, or only tasks.")
 

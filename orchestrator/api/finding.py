@@ -23,10 +23,14 @@ class TaskHandlers(HealthHandlers):
         Raises:
             TaskNotFound: there is none that the caller may see.
         """
-        wanted, tenant = task_id or request.match_info["id"], tenant_of(request)
+        task = await self._visible(task_id or request.match_info["id"], tenant_of(request))
+        bind_contextvars(task=task.id, tenant=task.tenant)
+        return task
+
+    async def _visible(self, wanted: str, tenant: str | None) -> Task:
+        """A task of that tenant; None: of any. Raises as :meth:`_find`."""
         if is_name(wanted):  # a database may refuse to look for anything else
             task = await self._service.task(wanted)
             if tenant in (None, task.tenant):
-                bind_contextvars(task=task.id, tenant=task.tenant)
                 return task
         raise TaskNotFound(f"there is no task {wanted[:LONGEST_NAME]!r}")

@@ -45,6 +45,7 @@ from orchestrator.bodies import (
 )
 from orchestrator.errors import (
     Conflict,
+    TaskNotFound,
     TraceTooLarge,
     UnknownPlanner,
     UnsupportedTrace,
@@ -233,7 +234,7 @@ class Handlers(
             "What happens to tasks, until the client leaves.",
             event_stream(TaskEventBody, TaskBody, ErrorBody, ids=CURSOR),
         ),
-        errors=(TooManyStreams,),
+        errors=(TaskNotFound, TooManyStreams),
         parameters=(
             TENANT,
             *queries(EventsQuery),
@@ -252,11 +253,15 @@ class Handlers(
         """Follow all tasks that the caller may see on one connection."""
         query = query_of(EventsQuery, request)
         given = header_of(request, "Last-Event-ID", longest=LONGEST_CURSOR)
-        tenant = tenant_of(request)
+        tenant, only = tenant_of(request), ids_of(query)
+        since = None if given is None else Cursor.parse(given)
+        if since is None:  # afterwards, a task that is gone is news
+            for task_id in sorted(only or ()):
+                await self._visible(task_id, tenant)
         runs = self._service.runs(
             tenant=tenant,
-            only=ids_of(query),
-            since=None if given is None else Cursor.parse(given),
+            only=only,
+            since=since,
             events=query.events,
         )
         return await self._streams.send_all(request, tenant, runs)

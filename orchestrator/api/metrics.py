@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Iterator, Mapping
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from orchestrator.api.listening import connections
+from orchestrator.api.problems import codes
 from orchestrator.api.streams import Streams
 from orchestrator.bodies import VERSION
 from orchestrator.tasks.service import Service
@@ -29,6 +30,8 @@ PATIENCE_SECONDS = 2.0
 ENDINGS = (TaskStatus.SUCCEEDED, TaskStatus.FAILED, TaskStatus.CANCELLED)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+OTHER = "other"
 
 LEFT = 499
 """The status by which requests count whose client left before there was a response."""
@@ -50,11 +53,22 @@ class HttpMeters:
             buckets=BOUNDS,
             registry=self._registry,
         )
+        self._refusals = Counter(
+            "anabranch_http_refusals_total",
+            "Requests that were answered with an error, by its code.",
+            ("code",),
+            registry=self._registry,
+        )
+        self._codes = codes()
 
     def answered(self, request: web.Request, status: int, seconds: float) -> None:
         """Count a request."""
         method = request.method if request.method in METHODS else "other"
         self._requests.labels(method, route_of(request), str(status)).observe(seconds)
+
+    def refused(self, code: str) -> None:
+        """Count a request that is answered with an error. A code that only its planner knows is ``other``."""
+        self._refusals.labels(code if code in self._codes else OTHER).inc()
 
     def collect(self, request: web.Request) -> Iterator[Metric]:
         """The metrics now; ``request`` is one of the same server."""
@@ -84,6 +98,7 @@ async def metrics(service: Service, http: HttpMeters, request: web.Request) -> s
         *_of_service(service),
         *_of_queue(await _queue_length(service)),
         *service.meters.registry.collect(),
+        *service.webhooks.meters.registry.collect(),
         *http.collect(request),
     ]
     return exposition(told) + service.engine.metrics()

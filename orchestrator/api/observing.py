@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from orchestrator.api.metrics import LEFT, HttpMeters, route_of
+from orchestrator.api.problems import REFUSAL
 from storage.conventions import trace_parent
 
 log = structlog.get_logger()
@@ -73,6 +74,8 @@ def answering(meters: HttpMeters) -> Callable[[web.Request, web.StreamResponse],
         noted.counted, seconds = True, noted.seconds
         response.headers[HEADER] = noted.request_id
         meters.answered(request, response.status, seconds)
+        if (code := response.get(REFUSAL)) is not None:
+            meters.refused(code)
         log.info(
             "answered",
             request=noted.request_id,

@@ -17,6 +17,8 @@ from orchestrator.api.rendering import dumped
 from orchestrator.api.routes import route_of
 from orchestrator.bodies import ErrorBody, Problem
 from orchestrator.errors import AnabranchError, InvalidRequest, translated
+from storage.errors import StorageError
+from workers.errors import WorkerError
 
 log = structlog.get_logger()
 
@@ -28,6 +30,9 @@ SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 """What every response has that does not say otherwise: nobody keeps it, guesses its type or frames it."""
+
+REFUSAL = web.ResponseKey("refusal", str)
+"""The code of the error that a response tells."""
 
 LONGEST_MESSAGE = 4_000
 """The most characters of a message; a body with a thousand mistakes is not told all of them."""
@@ -86,6 +91,17 @@ class Unexpected(AnabranchError):
 
 
 _CODES = {404: "not_found", 405: "method_not_allowed", 417: "expectation_failed"}
+_ANY_OTHER = "http_error"
+
+
+def codes() -> frozenset[str]:
+    """The codes of all errors that are known by now, which are few whatever clients send."""
+    found, waiting = {*_CODES.values(), _ANY_OTHER}, [AnabranchError, StorageError, WorkerError]
+    while waiting:
+        error = waiting.pop()
+        found.add(error.code)
+        waiting += error.__subclasses__()
+    return frozenset(found)
 
 
 @web.middleware
@@ -141,7 +157,9 @@ def contained(what: str) -> Iterator[None]:
 def refusal(error: AnabranchError, dialect: Dialect | None = None) -> web.Response:
     """The response to a request that met one of our own errors, in our own shape or that of a protocol."""
     body = problem_of(error) if dialect is None else dialect.body(error)
-    response = _response(body, error.http_status, retryable=error.retryable, retry_after=error.retry_after)
+    response = _response(
+        body, error.http_status, error.code, retryable=error.retryable, retry_after=error.retry_after
+    )
     if dialect is not None:
         response.headers.update(dialect.headers(error))
     if error.http_status == 401:
@@ -160,7 +178,7 @@ def http_problem(request: web.BaseRequest, error: web.HTTPException) -> web.Resp
     message = f"{request.method} {request.path}: {error.reason}"
     if isinstance(error, web.HTTPMethodNotAllowed):
         message += f"; allowed: {', '.join(sorted(error.allowed_methods))}"
-    response = problem(error.status, _CODES.get(error.status, "http_error"), message)
+    response = problem(error.status, _CODES.get(error.status, _ANY_OTHER), message)
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response
@@ -169,11 +187,13 @@ def http_problem(request: web.BaseRequest, error: web.HTTPException) -> web.Resp
 def problem(status: int, code: str, message: str) -> web.Response:
     """A response for what is not one of our own errors: malformed requests, unknown paths, bugs."""
     body = ErrorBody(error=Problem(code=code, message=message, retryable=False))
-    return _response(body, status, retryable=False)
+    return _response(body, status, code, retryable=False)
 
 
 def _response(
-    body: BaseModel, status: int, *, retryable: bool, retry_after: float | None = None
+    body: BaseModel, status: int, code: str, *, retryable: bool, retry_after: float | None = None
 ) -> web.Response:
     headers = {"Retry-After": str(math.ceil(retry_after or 1.0))} if retryable else None
-    return web.json_response(text=dumped(body), status=status, headers=headers)
+    response = web.json_response(text=dumped(body), status=status, headers=headers)
+    response[REFUSAL] = code
+    return response

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
+from orchestrator.access.audit import audited_command
 from orchestrator.access.caller import Scope
 from orchestrator.access.keyring import Issued, Keyring
 from orchestrator.cli.accounts import (
@@ -69,25 +70,28 @@ def create_key(
         raise InvalidRequest(f"--scope {unknown[0]!r}: it must be one of {', '.join(Scope)}")
     if all_tenants and tenant is not None:
         raise InvalidRequest("--all-tenants and --tenant: a key belongs to one tenant or to none")
-    issued = _with_keyring(
-        settings,
-        lambda keyring: keyring.create(
-            name,
-            tenant=None if all_tenants else "default" if tenant is None else tenant,
-            scopes={Scope(each) for each in scopes},
-            names_tenants=names_tenants,
-            expires_at=None if expires is None else time.time() + read_span(expires),
-            limits=limits,
-        ),
-    )
+    whose = None if all_tenants else "default" if tenant is None else tenant
+    with audited_command("create_key", tenant=whose) as about:
+        issued = _with_keyring(
+            settings,
+            lambda keyring: keyring.create(
+                name,
+                tenant=whose,
+                scopes={Scope(each) for each in scopes},
+                names_tenants=names_tenants,
+                expires_at=None if expires is None else time.time() + read_span(expires),
+                limits=limits,
+            ),
+        )
+        about.target = issued.key.id
     if as_json:
         dump({"secret": issued.secret, **key_json(issued.key, Account(issued.key.id, limits))})
         return
     say(issued.secret)
-    whose = "all tenants" if issued.key.tenant is None else f"tenant {issued.key.tenant}"
+    theirs = "all tenants" if issued.key.tenant is None else f"tenant {issued.key.tenant}"
     may = " and name other tenants" if issued.key.names_tenants and issued.key.tenant is not None else ""
     until = f", until {when(issued.key.expires_at)}" if issued.key.expires_at is not None else ""
-    tell(f"{issued.key.id} of {whose} may {scopes_of(issued.key)}{may}{until}")
+    tell(f"{issued.key.id} of {theirs} may {scopes_of(issued.key)}{may}{until}")
     if limits.any:
         tell(limits_told(limits))
     tell("This is the only time that the key is shown.")
@@ -169,7 +173,8 @@ def set_limits(
             return await keyring.limit_tenant(tenant, limits)
         return await keyring.limit_key(str(key_id), limits)
 
-    account = _with_keyring(settings, change).at(time.time())
+    with audited_command("limit_tenant" if key_id is None else "limit_key", target=key_id, tenant=tenant):
+        account = _with_keyring(settings, change).at(time.time())
     if as_json:
         whose = {"tenant": tenant} if tenant is not None else {"id": key_id}
         dump({**whose, **account_json(account)})
@@ -186,7 +191,9 @@ def rotate_key(settings: Settings, key_id: str, *, grace: str, as_json: bool) ->
         Unavailable: the database cannot be used.
     """
     seconds = read_span(grace)
-    issued: Issued = _with_keyring(settings, lambda keyring: keyring.rotate(key_id, grace=seconds))
+    with audited_command("rotate_key", target=key_id) as about:
+        issued: Issued = _with_keyring(settings, lambda keyring: keyring.rotate(key_id, grace=seconds))
+        about.tenant = issued.key.tenant
     if as_json:
         dump({"secret": issued.secret, **key_json(issued.key, None)})
         return
@@ -202,7 +209,9 @@ def revoke_key(settings: Settings, key_id: str, *, as_json: bool) -> None:
         KeyNotFound: there is no such key.
         Unavailable: the database cannot be used.
     """
-    key = _with_keyring(settings, lambda keyring: keyring.revoke(key_id))
+    with audited_command("revoke_key", target=key_id) as about:
+        key = _with_keyring(settings, lambda keyring: keyring.revoke(key_id))
+        about.tenant = key.tenant
     if as_json:
         dump(key_json(key, None))
     else:

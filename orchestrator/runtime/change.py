@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,7 +13,13 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.messages import Message
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.work import Generation, ToolUse
-from orchestrator.validation import Text, explain
+from orchestrator.validation import Text, explain, worded
+
+Prompt = Annotated[
+    tuple[tuple[Literal["system", "user", "assistant"], Text], ...],
+    Field(min_length=1),
+    worded('must be pairs of a role (system, user or assistant) and a text, such as [["user", "Why?"]]'),
+]
 
 
 class Change(BaseModel):
@@ -25,9 +31,7 @@ class Change(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    prompt: tuple[tuple[Literal["system", "user", "assistant"], Text], ...] | None = Field(
-        None, min_length=1, description="Pairs of role and text."
-    )
+    prompt: Prompt | None = Field(None, description="Pairs of role and text.")
     temperature: float | None = Field(None, ge=0.0, le=2.0)
     top_p: float | None = Field(None, gt=0.0, le=1.0)
     max_tokens: int | None = Field(None, ge=1)

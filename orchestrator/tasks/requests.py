@@ -21,7 +21,7 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.runtime.change import Change, parse_change
 from orchestrator.runtime.values import Budget, Question
 from orchestrator.tasks.asked import MOST_TURNS, Format, Kept, Metadata, StopText, TurnRequest
-from orchestrator.validation import Text, explain
+from orchestrator.validation import Text, explain, worded
 from orchestrator.webhooks.registry import WebhookRequest
 from storage.errors import JournalDamaged
 from storage.tasks import Priority, Task
@@ -35,13 +35,17 @@ def _time(value: object) -> object:
     """Not a number, which would be taken for seconds since 1970."""
     if isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
         return value
-    raise ValueError("must be a number of seconds, or a time such as 2030-01-01T09:00:00Z")
+    raise ValueError("no time")
 
 
-Deadline = (
+Deadline = Annotated[
     Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
-    | Annotated[AwareDatetime, BeforeValidator(_time)]
-)
+    | Annotated[AwareDatetime, BeforeValidator(_time)],
+    worded(
+        "must be a number of seconds above 0, or a time with its offset from UTC, such as "
+        "2030-01-01T09:00:00Z"
+    ),
+]
 """Seconds from the submission, or a time."""
 
 

@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from orchestrator.webhooks.messages import message_of
+from orchestrator.webhooks.meters import WebhookMeters
 from orchestrator.webhooks.schedule import patience
 from orchestrator.webhooks.sending import ATTEMPT_SECONDS, Sender
 from storage.endpoints import Due, Room, Webhook
@@ -42,8 +43,11 @@ KEEP_SECONDS: Final = 30 * 86_400.0
 class Dispatcher:
     """Spreads the ends of tasks over the endpoints that want them, and makes the deliveries that are due."""
 
-    def __init__(self, webhooks: Webhooks, sender: Sender, retries: Sequence[float]) -> None:
+    def __init__(
+        self, webhooks: Webhooks, sender: Sender, retries: Sequence[float], meters: WebhookMeters
+    ) -> None:
         self._webhooks = webhooks
+        self._meters = meters
         self._sender = sender
         self._patience = patience(retries)
         self._awake = asyncio.Event()
@@ -103,6 +107,7 @@ class Dispatcher:
         """Make one attempt, and store how it went; if that cannot be stored, it is made again."""
         with self._apart("making a delivery"):
             attempt = await self._sender.attempt(due)
+            self._meters.attempted(attempt)
             await self._webhooks.settle(due, attempt)
             log.info(
                 "webhook",

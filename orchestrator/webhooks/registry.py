@@ -14,9 +14,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 
 from orchestrator.errors import InvalidRequest, translated
 from orchestrator.settings import Settings
-from orchestrator.validation import Text, explain
+from orchestrator.validation import Text, explain, worded
 from orchestrator.webhooks.dispatcher import Dispatcher
 from orchestrator.webhooks.messages import EventKind, checked_secret, new_secret, new_webhook_id, ping
+from orchestrator.webhooks.meters import WebhookMeters
 from orchestrator.webhooks.schedule import patience
 from orchestrator.webhooks.sending import Sender
 from orchestrator.webhooks.targets import LONGEST_URL, reach_of, target_of
@@ -41,6 +42,10 @@ Url = Annotated[Text, Field(max_length=LONGEST_URL, description="`https://…`, 
 Events = Annotated[
     tuple[EventKind, ...],
     Field(min_length=1, max_length=len(ALL), description="What it is told of; by default all."),
+    worded(
+        "must be a list of one or more of task.succeeded, task.failed, task.cancelled and task.dead; "
+        "leave it out for all"
+    ),
 ]
 
 
@@ -86,7 +91,8 @@ class Registry:
         self._reach = reach_of(settings.webhook_private_hosts)
         retries = settings.webhook_retry_seconds
         self._patience = patience(retries)
-        self._dispatcher = Dispatcher(store.webhooks, Sender(self._reach, retries), retries)
+        self.meters = WebhookMeters()
+        self._dispatcher = Dispatcher(store.webhooks, Sender(self._reach, retries), retries, self.meters)
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:

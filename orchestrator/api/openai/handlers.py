@@ -11,7 +11,7 @@ from aiohttp import web
 from orchestrator.access.caller import Scope
 from orchestrator.access.refusals import QuotaExhausted, TooManyTasks
 from orchestrator.access.spending import NoPrices
-from orchestrator.api.exchange import body_text, json_object, respond
+from orchestrator.api.exchange import body_text, header_of, json_object, respond
 from orchestrator.api.limits import limits_of
 from orchestrator.api.openai.asking import chat_task, completion_task, is_helper
 from orchestrator.api.openai.chunks import chunk_stream
@@ -214,6 +214,7 @@ class OpenAIHandlers(ServingHandlers):
 
     async def _body(self, request: web.Request) -> dict[str, Any]:
         self._check_open()
+        header_of(request, "Idempotency-Key")  # where it has no effect, it must be one all the same
         return json_object(await body_text(request), limits_of(request))
 
     def _answering(self, asked: ChatRequest, body: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from orchestrator.api.openai.messages import Turn, segments_of
 from orchestrator.api.openai.models import EngineModel
 from orchestrator.api.openai.refusals import InvalidParameter, UnsupportedParameter
 from orchestrator.api.openai.schemas import ChatRequest, CompletionRequest, Parameters, UsageBody
+from orchestrator.runtime.written_calls import written_calls
 from orchestrator.structured import task_group
 from workers.calls import Call, Chunk, Logprob, Prompt, Sampling, Segment, Usage
 from workers.engine import Capabilities, Engine
@@ -246,6 +247,9 @@ class Choice:
         self.calls += chunk.calls
         self.usage = chunk.usage or self.usage
         if chunk.finish_reason is not None:
+            if self.call.functions and not self.calls:
+                offered = [each.name for each in self.call.functions]
+                self.text, self.calls = written_calls(self.text, offered)
             ends = {"length": "length", "refused": "content_filter"}
             self.finish = "tool_calls" if self.calls else ends.get(chunk.finish_reason, "stop")
         if self.before:
@@ -254,7 +258,13 @@ class Choice:
                 raise EngineInterrupted("the call was begun again after a part of its text was sent")
 
     def news(self) -> str:
-        """The text that the client does not have yet."""
+        """The text that the client does not have yet.
+
+        Where functions are offered, it comes at the end: not every engine keeps calls apart, and what a model
+        writes as one is no part of what it says.
+        """
+        if self.call.functions and not self.finish:
+            return ""
         told = self.text[self.sent :]
         self.sent = max(self.sent, len(self.text))
         return told

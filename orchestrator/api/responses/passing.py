@@ -13,7 +13,6 @@ from orchestrator.api.responses.kept import Asked
 from orchestrator.api.responses.output import Output, StreamEvent
 from orchestrator.api.responses.reading import Request, asked_in
 from orchestrator.errors import AnabranchError, translated
-from orchestrator.runtime.written_calls import written_calls
 from workers.calls import Chunk
 from workers.redaction import redacted
 
@@ -22,16 +21,11 @@ INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
 class Passed:
-    """The events of a response that one call to the engine is, as it comes.
-
-    Where functions are offered, the text comes once the call has ended: not every engine keeps calls apart,
-    and what a model writes as one is no part of what it says.
-    """
+    """The events of a response that one call to the engine is, as it comes."""
 
     def __init__(self, request: Request, choice: Choice) -> None:
         self._choice = choice
         self._name = choice.call.task
-        self._functions = [function.name for function in choice.call.functions]
         self._asked: Asked = asked_in(request, store=False)
         self._output = Output(self._name)
         self._since = time.time()
@@ -72,21 +66,16 @@ class Passed:
         if chunk.reasoning:
             for told in self._output.thought(chunk.reasoning):
                 yield told
-        if not self._functions and (news := self._choice.news()):
-            for told in self._output.said(news):
+        for piece in pieces(self._choice.news()):
+            for told in self._output.said(piece):
                 yield told
 
     def _ended(self) -> list[StreamEvent]:
         """What comes once the call has ended."""
         choice, told = self._choice, list[StreamEvent]()
-        text, calls = choice.text, choice.calls
-        if self._functions and not calls:
-            text, calls = written_calls(text, self._functions)
-        if self._functions:
-            told += (each for piece in pieces(text) for each in self._output.said(piece))
-        if not (text or calls):
+        if not (choice.text or choice.calls):
             told += self._output.said("")
-        for call in calls:
+        for call in choice.calls:
             told += self._output.called(call.id, call.name, call.arguments)
         reason = INCOMPLETE.get(choice.finish)
         told += self._output.close("completed" if reason is None else "incomplete")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 
 import pytest
 import structlog
 from structlog.testing import capture_logs
 
 from orchestrator import logs
-from orchestrator.access.audit import audit
+from orchestrator.access.audit import audit, audited_command
 from orchestrator.access.caller import Caller, Scope
 from orchestrator.access.form import new_key
+from orchestrator.access.keyring import KeyNotFound
 from tests.orchestrator.access.conftest import settings
 
 CALLER = Caller(tenant="acme", scopes=frozenset({Scope.SUBMIT}), key="key-1", names_tenants=True)
@@ -50,3 +53,22 @@ def test_what_is_written_names_the_key_and_hides_secrets(
     assert "key-e314e463750e" in line
     assert "anb_***" in line
     assert "whsec_***" in line
+
+
+def test_a_command_says_who_ran_it_what_it_was_about_and_how_it_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with capture_logs() as lines:
+        with audited_command("create_key", tenant="acme") as about:
+            about.target = "key-1"
+        with pytest.raises(KeyNotFound), audited_command("revoke_key", target="key-2"):
+            raise KeyNotFound("there is no such key")
+        monkeypatch.setattr(os, "geteuid", lambda: 4_000_000_001)
+        with audited_command("limit_tenant", tenant="acme"):
+            pass
+    created, refused, limited = lines
+    user = pwd.getpwuid(os.getuid()).pw_name
+    common = {"event": "audit", "log_level": "info", "caller": f"cli:{user}"}
+    assert created == {**common, "what": "create_key", "tenant": "acme", "target": "key-1", "outcome": "done"}
+    assert (refused["target"], refused["outcome"]) == ("key-2", "key_not_found")
+    assert (limited["caller"], limited["tenant"]) == ("cli:4000000001", "acme")

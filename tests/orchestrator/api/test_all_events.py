@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -241,6 +242,24 @@ async def test_a_bad_request_for_the_stream_is_refused(
     async with open_api(work=False) as api:
         reply = await api.get(path, headers=headers)
     assert (reply.status, reply.error) == (400, "invalid_request")
+
+
+async def test_a_stream_of_tasks_that_are_not_there_is_refused_when_it_begins(open_api: Open) -> None:
+    async with open_api(work=False) as api:
+        green = {"X-Tenant": "green"}
+        own = (await api.submit(headers=green)).body["id"]
+        foreign = (await api.submit(headers={"X-Tenant": "red"})).body["id"]
+        for wanted in ("nope", foreign, f"{own},{foreign}"):
+            reply = await api.get(f"/v1/events?task={wanted}", headers=green)
+            assert (reply.status, reply.error) == (404, "task_not_found"), wanted
+            assert repr(wanted.split(",")[-1]) in reply.body["error"]["message"]
+        seen = Seen()
+        async with aclosing(follow(api, seen, f"/v1/events?task={own}", **green)) as frames:
+            await anext(frames)
+        assert set(seen.statuses) == {own}
+        headers = {**green, "Last-Event-ID": "1767225600125"}  # afterwards, it may have been deleted
+        async with api.session.get(f"/v1/events?task={foreign}", headers=headers) as response:
+            assert response.status == 200
 
 
 def test_a_cursor_fits_into_a_header_and_comes_back_as_it_was() -> None:

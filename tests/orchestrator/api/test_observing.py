@@ -14,7 +14,9 @@ from structlog.testing import capture_logs
 
 from orchestrator.api.handlers import Handlers
 from orchestrator.api.routes import routes_of
-from storage.tasks import TaskStatus
+from orchestrator.errors import TaskNotFound
+from orchestrator.tasks.service import Service
+from storage.tasks import Task, TaskStatus
 from tests.orchestrator.api.conftest import Api, Open, slow
 from tests.orchestrator.api.test_workers import ANSWER, metrics_of, until
 from tests.workers.pool.metrics import samples
@@ -183,3 +185,46 @@ async def test_readiness_is_whether_tasks_are_taken_and_life_is_not(open_api: Op
         assert (ready.status, ready.body["detail"]) == (503, "this process is shutting down")
         assert (await api.submit()).status == 503
         assert (await api.get("/livez")).status == 200
+
+
+def refusals(text: str) -> dict[str, float]:
+    """How many refusals are counted for each code."""
+    return {
+        sample.labels["code"]: sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "anabranch_http_refusals_total"
+    }
+
+
+async def test_refusals_are_counted_by_their_code(api: Api) -> None:
+    assert refusals(await metrics_of(api)) == {}
+    for _ in range(2):
+        await api.get("/v1/tasks/none")
+    await api.get("/nowhere")
+    await api.call("DELETE", "/livez")
+    await api.call("POST", "/v1/chat/completions", json={"model": "anabranch/none", "messages": []})
+    await api.get("/livez")
+    assert refusals(await metrics_of(api)) == {
+        "task_not_found": 2,
+        "not_found": 1,
+        "method_not_allowed": 1,
+        "invalid_request": 1,
+    }
+
+
+async def test_codes_that_only_a_planner_knows_have_one_label(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes = iter(["made_up_1", "made_up_2"])
+
+    async def fail(_self: Service, _task_id: str) -> Task:
+        error = TaskNotFound("there is none")
+        error.code = next(codes)
+        raise error
+
+    monkeypatch.setattr(Service, "task", fail)
+    for code in ("made_up_1", "made_up_2"):
+        async with api.session.get("/v1/tasks/t") as response:
+            assert (await response.json())["error"]["code"] == code
+    assert refusals(await metrics_of(api)) == {"other": 2}

@@ -123,7 +123,10 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *ar
     monkeypatch.setattr(sys, "argv", ["anabranch", *arguments])
     monkeypatch.setattr("orchestrator.logs.configure", lambda *_, **__: None)  # it would outlive the test
     logging_of_tests = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger("critical"),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
     try:
         with pytest.raises(SystemExit) as ended:
             cli.main()

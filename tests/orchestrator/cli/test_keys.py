@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from orchestrator.access.caller import Scope, Unauthorized
 from orchestrator.access.form import is_key
@@ -178,11 +179,31 @@ def test_store_in_memory_is_refused(anabranch: Any) -> None:
 
 
 def test_key_made_by_a_process_is_in_the_database_of_another(database: str) -> None:
-    done = shell("keys", "create", "from a shell", "--json", ANABRANCH_DATABASE=database)
-    assert (done.code, done.err) == (0, "")
+    quiet = {"ANABRANCH_DATABASE": database, "ANABRANCH_LOG_LEVEL": "critical"}
+    done = shell("keys", "create", "from a shell", "--json", **quiet)
+    [line] = done.err.splitlines()
+    assert (done.code, "audit" in line) == (0, True)
     began = time.time()
     caller = authenticated(database, done.json["secret"])
     assert caller.tenant == "default"
     listed = shell("keys", "list", "--json", ANABRANCH_DATABASE=database)
     [key] = json.loads(listed.out)["keys"]
     assert began - 60 < key["last_used_at"] <= time.time()
+
+
+def test_what_changes_something_leaves_a_line_and_what_lists_does_not(keys: Any) -> None:
+    def audited(*arguments: str) -> list[tuple[str, str, str, str]]:
+        with capture_logs() as lines:
+            keys(*arguments)
+        written = [line for line in lines if line["event"] == "audit"]
+        assert all(line["caller"].startswith("cli:") for line in written)
+        return [(line["what"], line["tenant"], line["target"], line["outcome"]) for line in written]
+
+    [(what, tenant, key, outcome)] = audited("create", "a", "--tenant", "acme")
+    assert (what, tenant, outcome) == ("create_key", "acme", "done")
+    assert audited("list") == []
+    assert audited("limit", key, "--rate", "1") == [("limit_key", None, key, "done")]
+    assert audited("limit", "--tenant", "acme", "--rate", "1") == [("limit_tenant", "acme", None, "done")]
+    assert audited("rotate", key) == [("rotate_key", "acme", key, "done")]
+    assert audited("revoke", key) == [("revoke_key", "acme", key, "done")]
+    assert audited("revoke", "key-none") == [("revoke_key", None, "key-none", "key_not_found")]

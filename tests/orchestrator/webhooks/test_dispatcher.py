@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -102,6 +103,36 @@ async def test_a_delivery_that_never_succeeds_is_dead_and_can_be_sent_again(stor
         received = await receiver.until(4)
         assert (await settled(registry, webhook)).status is DeliveryStatus.DELIVERED
     assert {each.id for each in received} == {dead.id}
+
+
+async def test_attempts_are_counted_by_what_came_of_them(store: Store) -> None:
+    registry = Registry(store, settings(retries=(0.0, 0.0)))
+
+    def counted() -> dict[str, float]:
+        return {
+            sample.labels["result"]: sample.value
+            for family in registry.meters.registry.collect()
+            for sample in family.samples
+            if sample.name.endswith("_total")
+        }
+
+    assert set(counted().values()) == {0}
+    async with receiving(500, 302, 200, 410) as receiver:
+        webhook = await registered(registry, receiver)
+        async with registry.working():
+            await end(store)
+            assert (await settled(registry, webhook)).attempts == 3
+            task = await end(store)
+            await receiver.until(4)
+            gone = await settled(registry, webhook)
+            assert json.loads(gone.body)["data"]["id"] == task
+    assert gone.http_status == 410
+    assert counted() == {"delivered": 1, "refused": 2, "gone": 1, "unanswered": 0}
+    await registry.enable(webhook.id, None)
+    async with registry.working():  # nobody listens there any more
+        await registry.resend(webhook.id, None, gone.id)
+        unheard = await settled(registry, webhook)
+    assert (unheard.status, counted()["unanswered"]) == (DeliveryStatus.DEAD, unheard.attempts)
 
 
 async def test_an_endpoint_that_is_gone_is_disabled(store: Store) -> None:

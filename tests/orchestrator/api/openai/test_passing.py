@@ -142,10 +142,9 @@ async def test_calls_of_tools_and_their_results(open_api: Open, connect: Connect
         said = await client.chat.completions.create(model="tiny-1", messages=QUESTION, tools=[TOOL])
         chunks = chunks_in(await lines(api, model="tiny-1", tools=[TOOL]))
         [call] = said.choices[0].message.tool_calls or []
+        answered: Any = said.choices[0].message.to_dict()
         result: Any = {"role": "tool", "tool_call_id": "c1", "content": "old"}
-        await client.chat.completions.create(
-            model="tiny-1", messages=[*QUESTION, said.choices[0].message.to_dict(), result]
-        )
+        await client.chat.completions.create(model="tiny-1", messages=[*QUESTION, answered, result])
         await client.chat.completions.create(
             model="tiny-1", messages=QUESTION, tools=[TOOL], tool_choice="none"
         )
@@ -156,6 +155,26 @@ async def test_calls_of_tools_and_their_results(open_api: Open, connect: Connect
     assert told == [[{"index": 0, **call.to_dict()}]]
     assert [segment.role for segment in engine.calls[2].prompt.segments] == ["user", "assistant", "tool"]
     assert engine.calls[3].functions == ()
+
+
+async def test_a_call_that_a_model_writes_into_its_text_is_one(open_api: Open, connect: Connect) -> None:
+    written = 'I look.\n<tool_call>{"name": "look_up", "arguments": {"of": "Bern"}}</tool_call>'
+    engine = Scripted(Chunk(written[:9], tokens=3), Chunk(written[9:], tokens=9), END)
+    async with open_api(engine) as api:
+        client = connect(api)
+        said = await client.chat.completions.create(model="tiny-1", messages=QUESTION, tools=[TOOL])
+        chunks = chunks_in(await lines(api, model="tiny-1", tools=[TOOL]))
+        plain = await client.chat.completions.create(model="tiny-1", messages=QUESTION)
+    [choice] = said.choices
+    [call] = choice.message.tool_calls or []
+    assert (choice.message.content, choice.finish_reason) == ("I look.", "tool_calls")
+    assert json.loads(call.function.arguments) == {"of": "Bern"}  # type: ignore[union-attr]
+    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+    assert "".join(delta.get("content") or "" for delta in deltas) == "I look."
+    assert [delta["tool_calls"] for delta in deltas if "tool_calls" in delta] == [
+        [{"index": 0, **call.to_dict()}]
+    ]
+    assert plain.choices[0].message.content == written
 
 
 async def test_log_probabilities(open_api: Open, connect: Connect) -> None:
@@ -216,6 +235,21 @@ async def test_what_the_engine_refuses_is_refused_before_anything_is_sent(
                     model="simulator", messages=QUESTION, stream=stream
                 )
             assert raised.value.code == "call_rejected"
+
+
+async def test_a_key_that_is_none_is_refused_also_where_it_has_no_effect(
+    open_api: Open, connect: Connect
+) -> None:
+    async with open_api() as api:
+        client = connect(api)
+        said = await client.chat.completions.create(
+            model="simulator", messages=QUESTION, extra_headers={"Idempotency-Key": "one"}
+        )
+        with pytest.raises(openai.BadRequestError, match="Idempotency-Key"):
+            await client.chat.completions.create(
+                model="simulator", messages=QUESTION, extra_headers={"Idempotency-Key": "x" * 256}
+            )
+    assert said.choices[0].message.content
 
 
 async def test_who_leaves_aborts_the_calls(open_api: Open, connect: Connect) -> None:
