@@ -81,12 +81,15 @@ class Inputs:
     def asking(self, question: Mapping[str, Any]) -> TaskRequest:
         """The request for a question, given as the fields of a request that differ between questions.
 
-        What it says of options, sampling and budget goes before what was given for all.
+        What it says of options, sampling and budget goes before what was given for all. The options that were
+        given are for the planner that was given.
 
         Raises:
             InvalidRequest: an option is not ``key=value``, or the request is wrong.
         """
         given = dict(named_value(text) for text in self.options)
+        if question.get("planner") not in (None, self.request.get("planner")):
+            given = {}  # they are for another planner
         asked = {**self.request, **question, "options": _over(given, question.get("options", {}))}
         for name in ("sampling", "budget"):
             if name in question:

@@ -15,7 +15,7 @@ from storage.errors import SchemaMismatch
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0008"
+HEAD = "0007"
 """The newest revision, which the code in this package reads and writes."""
 
 

@@ -21,7 +21,7 @@ async def test_who_comes_late_gets_all_that_was_said_before() -> None:
 async def test_everybody_who_waits_is_woken_and_who_is_slow_gets_the_latest() -> None:
     speech = Speech()
     async with aclosing(speech.listen()) as one, aclosing(speech.listen()) as other:
-        waiting = [asyncio.create_task(anext(each)) for each in (one, other)]  # type: ignore[arg-type]
+        waiting = [asyncio.create_task(anext(each)) for each in (one, other)]
         await asyncio.sleep(0)
         for text in ("a", "ab", "abc"):
             speech.say("0", lambda text=text: text, str)  # type: ignore[misc]

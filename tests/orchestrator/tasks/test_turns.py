@@ -15,7 +15,7 @@ async def test_who_leaves_as_something_happens_has_left(steps: int) -> None:
     turns = Turns()
     turn = turns.next_of("a task")
     waiting = asyncio.create_task(turns.wait(turn, 60.0))
-    while not turn._waiters:
+    while not turn._waiters:  # noqa: ASYNC110 nobody tells that somebody waits
         await asyncio.sleep(0)
     turns.turn("a task")
     for _ in range(steps):

@@ -142,10 +142,9 @@ async def test_calls_of_tools_and_their_results(open_api: Open, connect: Connect
         said = await client.chat.completions.create(model="tiny-1", messages=QUESTION, tools=[TOOL])
         chunks = chunks_in(await lines(api, model="tiny-1", tools=[TOOL]))
         [call] = said.choices[0].message.tool_calls or []
+        answered: Any = said.choices[0].message.to_dict()
         result: Any = {"role": "tool", "tool_call_id": "c1", "content": "old"}
-        await client.chat.completions.create(
-            model="tiny-1", messages=[*QUESTION, said.choices[0].message.to_dict(), result]
-        )
+        await client.chat.completions.create(model="tiny-1", messages=[*QUESTION, answered, result])
         await client.chat.completions.create(
             model="tiny-1", messages=QUESTION, tools=[TOOL], tool_choice="none"
         )
