@@ -15,6 +15,7 @@ from orchestrator.api.openai.messages import Turn, segments_of
 from orchestrator.api.openai.models import EngineModel
 from orchestrator.api.openai.refusals import InvalidParameter, UnsupportedParameter
 from orchestrator.api.openai.schemas import ChatRequest, CompletionRequest, Parameters, UsageBody
+from orchestrator.api.rendering import dumped_json
 from orchestrator.structured import task_group
 from workers.calls import Call, Chunk, Logprob, Prompt, Sampling, Segment, Usage
 from workers.engine import Capabilities, Engine
@@ -104,7 +105,11 @@ def most_tokens(calls: Sequence[Call]) -> int:
 
 
 def _characters(call: Call) -> int:
-    return sum(len(segment.text) for segment in call.prompt.segments)
+    """All that the prompt of a call has: also calls of functions in it, and the functions that it offers."""
+    segments = call.prompt.segments
+    made = sum(len(each.name) + len(each.arguments) for segment in segments for each in segment.calls)
+    offered = sum(len(dumped_json(function.as_tool())) for function in call.functions)
+    return sum(len(segment.text) for segment in segments) + made + offered
 
 
 def _need(able: bool, param: str, lacks: str) -> None:
@@ -221,6 +226,8 @@ class Choice:
     reasoning: str = ""
     sent: int = 0
     """How many characters of the text a client has."""
+    thought: int = 0
+    """How many characters of the reasoning it has."""
     before: str = ""
     """What the client had of a text when its call was begun again."""
     tokens: int = 0
@@ -236,8 +243,9 @@ class Choice:
             EngineInterrupted: the call was begun again, and says something else than its client already has.
         """
         if chunk.restarted:
-            self.before = self.text[: self.sent]
-            self.text, self.reasoning, self.tokens = "", "", 0
+            if len(self.text) >= self.sent:  # else what it has is still being said again
+                self.before = self.text[: self.sent]
+            self.text, self.reasoning, self.tokens, self.calls = "", "", 0, ()
             self.logprobs.clear()
         self.text += chunk.text
         self.reasoning += chunk.reasoning
@@ -257,6 +265,12 @@ class Choice:
         """The text that the client does not have yet."""
         told = self.text[self.sent :]
         self.sent = max(self.sent, len(self.text))
+        return told
+
+    def thoughts(self) -> str:
+        """What was thought that the client does not have yet; it is not told it again by a call that is."""
+        told = self.reasoning[self.thought :]
+        self.thought = max(self.thought, len(self.reasoning))
         return told
 
     @property

@@ -25,12 +25,14 @@ class Passed:
     """The events of a response that one call to the engine is, as it comes.
 
     Where functions are offered, the text comes once the call has ended: not every engine keeps calls apart,
-    and what a model writes as one is no part of what it says.
+    and what a model writes as one is no part of what it says. So it does where nobody reads the events as
+    they come: then a call may be begun again, and say something else.
     """
 
     def __init__(self, request: Request, choice: Choice) -> None:
         self._choice = choice
         self._name = choice.call.task
+        self._live = request.parameters.stream
         self._functions = [function.name for function in choice.call.functions]
         self._asked: Asked = asked_in(request, store=False)
         self._output = Output(self._name)
@@ -69,8 +71,10 @@ class Passed:
 
     async def _said(self, chunk: Chunk) -> AsyncGenerator[StreamEvent, None]:
         self._choice.take(chunk)
-        if chunk.reasoning:
-            for told in self._output.thought(chunk.reasoning):
+        if not self._live:
+            return
+        if thoughts := self._choice.thoughts():
+            for told in self._output.thought(thoughts):
                 yield told
         if not self._functions and (news := self._choice.news()):
             for told in self._output.said(news):
@@ -82,7 +86,9 @@ class Passed:
         text, calls = choice.text, choice.calls
         if self._functions and not calls:
             text, calls = written_calls(text, self._functions)
-        if self._functions:
+        if thoughts := choice.thoughts():
+            told += self._output.thought(thoughts)
+        if self._functions or not self._live:
             told += (each for piece in pieces(text) for each in self._output.said(piece))
         if not (text or calls):
             told += self._output.said("")

@@ -10,13 +10,14 @@ from typing import Any
 import openai
 import pytest
 
+from orchestrator.api.openai.passing import Choice
 from storage.accounts import Limits
 from storage.keys import account_of_key
 from tests.orchestrator.api.conftest import Open, slow
 from tests.orchestrator.api.openai.conftest import ABLE, QUESTION, Asked, Connect
 from tests.orchestrator.api.openai.test_chat import until
 from tests.orchestrator.api.openai.test_streaming import Led, chunks_in, joined, lines
-from workers.calls import Call, Chunk, Logprob, Usage
+from workers.calls import Call, Chunk, Logprob, Prompt, Sampling, Segment, Usage
 from workers.engines.simulator.engine import Simulator
 from workers.functions import FunctionCall
 
@@ -303,3 +304,33 @@ async def test_completions_of_texts(open_api: Open, connect: Connect) -> None:
     assert pieces[-1].finish_reason == "stop"
     assert planned.choices[0].text == "Bern."
     assert "".join(parts).startswith("Bern.")
+
+
+async def test_what_a_client_has_is_kept_when_a_call_begins_again_twice(open_api: Open) -> None:
+    first, second = Chunk("Bern is", tokens=2), Chunk("Be", tokens=1, restarted=True)
+    third = Chunk("Bees fly away", tokens=3, restarted=True)
+    async with open_api(Scripted(first, second, third, END)) as api:
+        sent = await lines(api, model="tiny-1")
+    assert json.loads(sent[-1].removeprefix("data: "))["error"]["code"] == "engine_interrupted"
+
+
+def test_what_was_said_before_a_call_began_again_does_not_count() -> None:
+    choice = Choice(Call(Prompt((Segment("user", "x"),)), Sampling()))
+    call = FunctionCall("1", "look_up", "{}")
+    choice.take(Chunk("Be", tokens=1, reasoning="Hm.", calls=(call,)))
+    choice.take(Chunk("Rome", tokens=1, reasoning="Hm.", calls=(call,), restarted=True))
+    assert (choice.text, choice.reasoning, choice.calls, choice.tokens) == ("Rome", "Hm.", (call,), 1)
+
+
+async def test_the_tools_of_a_call_are_reserved_too(open_api: Open, connect: Connect) -> None:
+    account = account_of_key("one")
+    async with open_api(Scripted(Chunk("Bern.", tokens=3), END)) as api:
+        key = await api.key("a", id="one")
+        await api.service.store.access.set_limits(account, Limits(tokens=2_000))
+        api.service.access.forget()
+        tool = {**TOOL, "function": {**TOOL["function"], "description": "x" * 3_000}}
+        with pytest.raises(openai.BadRequestError) as raised:
+            await connect(api, key).chat.completions.create(
+                model="tiny-1", messages=QUESTION, max_tokens=100, tools=[tool]
+            )
+    assert "may take at most 2,000" in raised.value.message
