@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from orchestrator.api.openai.models import EngineModel
 from orchestrator.api.openai.refusals import InvalidParameter, UnsupportedParameter
 from orchestrator.api.openai.schemas import ChatRequest, CompletionRequest, Parameters, UsageBody
 from orchestrator.api.rendering import dumped_json
+from orchestrator.runtime.written_calls import written_calls
 from orchestrator.structured import task_group
 from workers.calls import Call, Chunk, Logprob, Prompt, Sampling, Segment, Usage
 from workers.engine import Capabilities, Engine
@@ -24,6 +26,9 @@ from workers.functions import Function, FunctionCall
 
 USUAL_TOKENS = 4_096
 """What one call may write if the request does not say; half of what the model can read, if that is less."""
+
+_CALLS = re.compile(r"[<\[{*`]")
+"""With what the calls of functions begin that a model writes into its text."""
 
 Items = AsyncGenerator[tuple[int, Chunk], None]
 """Chunks, each with the number of the call that it belongs to."""
@@ -254,6 +259,7 @@ class Choice:
         self.calls += chunk.calls
         self.usage = chunk.usage or self.usage
         if chunk.finish_reason is not None:
+            self._read_calls()
             ends = {"length": "length", "refused": "content_filter"}
             self.finish = "tool_calls" if self.calls else ends.get(chunk.finish_reason, "stop")
         if self.before:
@@ -261,10 +267,24 @@ class Choice:
             if self.text[:length] != self.before[:length] or (self.finish and length < len(self.before)):
                 raise EngineInterrupted("the call was begun again after a part of its text was sent")
 
+    def _read_calls(self) -> None:
+        """Find the calls of functions that stand in the text, where the engine does not keep them apart."""
+        names = {each.name for each in self.call.functions}
+        if not names or self.calls:
+            return
+        said, calls = written_calls(self.text, names)
+        if calls and all(each.name in names for each in calls):
+            had = self.text[: self.sent]
+            self.text, self.calls = said if said.startswith(had) else had, calls
+
     def news(self) -> str:
-        """The text that the client does not have yet."""
-        told = self.text[self.sent :]
-        self.sent = max(self.sent, len(self.text))
+        """The text that the client does not have yet; what may begin a call only once the call has ended."""
+        known = self.text
+        if self.call.functions and not self.finish:
+            begins = _CALLS.search(known)
+            known = known[: begins.start()].rstrip() if begins else known.rstrip()
+        told = known[self.sent :]
+        self.sent = max(self.sent, len(known))
         return told
 
     def thoughts(self) -> str:

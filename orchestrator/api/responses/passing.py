@@ -13,7 +13,6 @@ from orchestrator.api.responses.kept import Asked
 from orchestrator.api.responses.output import Output, StreamEvent
 from orchestrator.api.responses.reading import Request, asked_in
 from orchestrator.errors import AnabranchError, translated
-from orchestrator.runtime.written_calls import written_calls
 from workers.calls import Chunk
 from workers.redaction import redacted
 
@@ -24,16 +23,14 @@ INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 class Passed:
     """The events of a response that one call to the engine is, as it comes.
 
-    Where functions are offered, the text comes once the call has ended: not every engine keeps calls apart,
-    and what a model writes as one is no part of what it says. So it does where nobody reads the events as
-    they come: then a call may be begun again, and say something else.
+    Where nobody reads the events as they come, the text comes once the call has ended: until then it may be
+    begun again, and say something else.
     """
 
     def __init__(self, request: Request, choice: Choice) -> None:
         self._choice = choice
         self._name = choice.call.task
         self._live = request.parameters.stream
-        self._functions = [function.name for function in choice.call.functions]
         self._asked: Asked = asked_in(request, store=False)
         self._output = Output(self._name)
         self._since = time.time()
@@ -76,7 +73,7 @@ class Passed:
         if thoughts := self._choice.thoughts():
             for told in self._output.thought(thoughts):
                 yield told
-        if not self._functions and (news := self._choice.news()):
+        if news := self._choice.news():
             for told in self._output.said(news):
                 yield told
 
@@ -84,11 +81,9 @@ class Passed:
         """What comes once the call has ended."""
         choice, told = self._choice, list[StreamEvent]()
         text, calls = choice.text, choice.calls
-        if self._functions and not calls:
-            text, calls = written_calls(text, self._functions)
         if thoughts := choice.thoughts():
             told += self._output.thought(thoughts)
-        if self._functions or not self._live:
+        if not self._live:
             told += (each for piece in pieces(text) for each in self._output.said(piece))
         if not (text or calls):
             told += self._output.said("")

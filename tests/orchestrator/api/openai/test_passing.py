@@ -334,3 +334,29 @@ async def test_the_tools_of_a_call_are_reserved_too(open_api: Open, connect: Con
                 model="tiny-1", messages=QUESTION, max_tokens=100, tools=[tool]
             )
     assert "may take at most 2,000" in raised.value.message
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["waiting", "streaming"])
+async def test_calls_that_an_engine_leaves_in_the_text_are_read(open_api: Open, stream: bool) -> None:
+    said = ("I look. ", "<tool_call>\n", '{"name": "look_up", "arguments": {"a": 1}}', "\n</tool_call>")
+    body = {"model": "tiny-1", "messages": QUESTION, "tools": [TOOL], "stream": stream}
+    async with open_api(Scripted(*(Chunk(each, tokens=2) for each in said), END)) as api:
+        if stream:
+            chunks = chunks_in(await lines(api, **body))
+            text = joined(chunks, "content")
+            [made] = [chunk for chunk in chunks if "tool_calls" in chunk["choices"][0]["delta"]]
+            [call], finish = made["choices"][0]["delta"]["tool_calls"], chunks[-1]["choices"][0]
+        else:
+            [finish] = (await api.call("POST", "/v1/chat/completions", json=body)).body["choices"]
+            text, [call] = finish["message"]["content"], finish["message"]["tool_calls"]
+    assert text == "I look."
+    assert (call["function"]["name"], json.loads(call["function"]["arguments"])) == ("look_up", {"a": 1})
+    assert finish["finish_reason"] == "tool_calls"
+
+
+async def test_what_begins_no_call_is_said_all_the_same(open_api: Open) -> None:
+    said = ("If a ", "< b, ", "then {c}. ", "[d]")
+    async with open_api(Scripted(*(Chunk(each, tokens=2) for each in said), END)) as api:
+        chunks = chunks_in(await lines(api, model="tiny-1", tools=[TOOL]))
+    assert joined(chunks, "content") == "".join(said)
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
