@@ -13,7 +13,8 @@ _ECHO = re.compile(
     rf"(?:\s*</?(?:{'|'.join(HEAD)})>)*\s*",
     re.IGNORECASE,
 )
-_ECHO_AT_END = re.compile(rf"(?:</?(?:{'|'.join(HEAD)})>\s*)+\Z", re.IGNORECASE)
+_LAST = re.compile(rf"</?(?:{'|'.join(HEAD)})>\Z", re.IGNORECASE)
+_LONGEST: Final = len("</>") + max(map(len, HEAD))
 _COMPLETE = re.compile(
     rf"\s*(?:<(?P<name>{'|'.join(HEAD)})>[\s\S]*?</(?P=name)>|</(?:{'|'.join(HEAD)})>)", re.IGNORECASE
 )
@@ -25,7 +26,10 @@ def unechoed(text: str) -> str:
     if "<" not in text:
         return text.strip()
     text = text.strip()
-    return _ECHO_AT_END.sub("", text[echo.end() :] if (echo := _ECHO.match(text)) else text).strip()
+    text = text[echo.end() :] if (echo := _ECHO.match(text)) else text
+    while last := _LAST.search(text, max(0, len(text) - _LONGEST)):  # a search from its beginning takes long
+        text = text[: last.start()].rstrip()
+    return text.strip()
 
 
 def may_be_echo(text: str) -> bool:

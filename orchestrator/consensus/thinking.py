@@ -59,12 +59,16 @@ _UNQUOTED: Final = r"(?<!(?<!`)`)"
 """Before a mark that is not quoted in a pair of backticks; three of them may be a fence beside it."""
 
 _MARK: Final = re.compile(
-    "|".join(
+    r"(?:(?=[<\[◁.h])|\A)(?:"
+    + "|".join(
         f"{_UNQUOTED}(?P<o{i}>{m.opens})(?!`(?!`))|{_UNQUOTED}(?P<c{i}>{m.closes})(?!`(?!`))"
         for i, m in enumerate(_MARKS)
-    ),
+    )
+    + ")",
     re.IGNORECASE,
 )
+"""Every mark begins with one of few characters, or with the text: anything else is passed over quickly."""
+
 _HINT: Final = re.compile(r"[<\[◁]|\A\s*+(?:Thinking|Here|analysis)")
 _WRAPPING: Final = re.compile(
     r"<\|(?:begin|end)_of_solution\|>|<\|(?:start|end)_(?:response|text)\|>|</?response>"

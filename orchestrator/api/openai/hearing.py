@@ -18,6 +18,9 @@ from storage.tasks import Task
 WAITING = 64
 """How many events may wait for a client that reads slowly."""
 
+SECONDS_A_CHARACTER = 3e-6
+"""How long it is waited for more, by the text so far: the whole of it is read again each time."""
+
 _Queue = asyncio.Queue[Event | Said | AnabranchError | None]
 
 
@@ -71,6 +74,7 @@ async def heard(service: Service, task_id: str, *, speech: bool) -> AsyncGenerat
                 if isinstance(item, AnabranchError):
                     raise item
                 yield item
+                queue.task_done()
         finally:
             following.cancel()
 
@@ -95,3 +99,5 @@ async def _listen(speech: Speech, queue: _Queue) -> None:
     async with aclosing(speech.listen()) as said:
         async for each in said:
             await queue.put(each)
+            await asyncio.sleep(SECONDS_A_CHARACTER * (len(each.text) + len(each.thought)))
+            await queue.join()  # a client that reads slowly gets the latest

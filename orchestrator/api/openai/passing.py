@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from orchestrator.api.openai.messages import Turn, segments_of
 from orchestrator.api.openai.models import EngineModel
 from orchestrator.api.openai.refusals import InvalidParameter, UnsupportedParameter
 from orchestrator.api.openai.schemas import ChatRequest, CompletionRequest, Parameters, UsageBody
+from orchestrator.api.rendering import dumped_json
 from orchestrator.runtime.written_calls import written_calls
 from orchestrator.structured import task_group
 from workers.calls import Call, Chunk, Logprob, Prompt, Sampling, Segment, Usage
@@ -24,6 +26,9 @@ from workers.functions import Function, FunctionCall
 
 USUAL_TOKENS = 4_096
 """What one call may write if the request does not say; half of what the model can read, if that is less."""
+
+_CALLS = re.compile(r"[<\[{*`]")
+"""With what the calls of functions begin that a model writes into its text."""
 
 Items = AsyncGenerator[tuple[int, Chunk], None]
 """Chunks, each with the number of the call that it belongs to."""
@@ -105,7 +110,11 @@ def most_tokens(calls: Sequence[Call]) -> int:
 
 
 def _characters(call: Call) -> int:
-    return sum(len(segment.text) for segment in call.prompt.segments)
+    """All that the prompt of a call has: also calls of functions in it, and the functions that it offers."""
+    segments = call.prompt.segments
+    made = sum(len(each.name) + len(each.arguments) for segment in segments for each in segment.calls)
+    offered = sum(len(dumped_json(function.as_tool())) for function in call.functions)
+    return sum(len(segment.text) for segment in segments) + made + offered
 
 
 def _need(able: bool, param: str, lacks: str) -> None:
@@ -222,6 +231,8 @@ class Choice:
     reasoning: str = ""
     sent: int = 0
     """How many characters of the text a client has."""
+    thought: int = 0
+    """How many characters of the reasoning it has."""
     before: str = ""
     """What the client had of a text when its call was begun again."""
     tokens: int = 0
@@ -237,8 +248,9 @@ class Choice:
             EngineInterrupted: the call was begun again, and says something else than its client already has.
         """
         if chunk.restarted:
-            self.before = self.text[: self.sent]
-            self.text, self.reasoning, self.tokens = "", "", 0
+            if len(self.text) >= self.sent:  # else what it has is still being said again
+                self.before = self.text[: self.sent]
+            self.text, self.reasoning, self.tokens, self.calls = "", "", 0, ()
             self.logprobs.clear()
         self.text += chunk.text
         self.reasoning += chunk.reasoning
@@ -247,9 +259,7 @@ class Choice:
         self.calls += chunk.calls
         self.usage = chunk.usage or self.usage
         if chunk.finish_reason is not None:
-            if self.call.functions and not self.calls:
-                offered = [each.name for each in self.call.functions]
-                self.text, self.calls = written_calls(self.text, offered)
+            self._read_calls()
             ends = {"length": "length", "refused": "content_filter"}
             self.finish = "tool_calls" if self.calls else ends.get(chunk.finish_reason, "stop")
         if self.before:
@@ -257,16 +267,30 @@ class Choice:
             if self.text[:length] != self.before[:length] or (self.finish and length < len(self.before)):
                 raise EngineInterrupted("the call was begun again after a part of its text was sent")
 
-    def news(self) -> str:
-        """The text that the client does not have yet.
+    def _read_calls(self) -> None:
+        """Find the calls of functions that stand in the text, where the engine does not keep them apart."""
+        names = {each.name for each in self.call.functions}
+        if not names or self.calls:
+            return
+        said, calls = written_calls(self.text, names)
+        if calls and all(each.name in names for each in calls):
+            had = self.text[: self.sent]
+            self.text, self.calls = said if said.startswith(had) else had, calls
 
-        Where functions are offered, it comes at the end: not every engine keeps calls apart, and what a model
-        writes as one is no part of what it says.
-        """
+    def news(self) -> str:
+        """The text that the client does not have yet; what may begin a call only once the call has ended."""
+        known = self.text
         if self.call.functions and not self.finish:
-            return ""
-        told = self.text[self.sent :]
-        self.sent = max(self.sent, len(self.text))
+            begins = _CALLS.search(known)
+            known = known[: begins.start()].rstrip() if begins else known.rstrip()
+        told = known[self.sent :]
+        self.sent = max(self.sent, len(known))
+        return told
+
+    def thoughts(self) -> str:
+        """What was thought that the client does not have yet; it is not told it again by a call that is."""
+        told = self.reasoning[self.thought :]
+        self.thought = max(self.thought, len(self.reasoning))
         return told
 
     @property

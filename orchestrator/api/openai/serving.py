@@ -160,8 +160,8 @@ class ServingHandlers(SubmittingHandlers):
             choice = choices[place]
             length = choice.sent
             choice.take(chunk)
-            if chunk.reasoning and name != "none":
-                yield chunks.aside(name, chunk.reasoning, place)
+            if (thoughts := choice.thoughts()) and name != "none":
+                yield chunks.aside(name, thoughts, place)
             if (news := choice.news()) or chunk.logprobs:
                 scores = (
                     chat_logprobs(chunk.logprobs)

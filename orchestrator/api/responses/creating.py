@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any
@@ -123,6 +124,8 @@ class CreatingHandlers(ServingHandlers):
         before = [] if previous is None else previous[1]
         body = task_of(read, before, self._service.find_planner)
         key = header_of(request, "Idempotency-Key")
+        if key is not None and not read.parameters.store:
+            raise InvalidParameter("with an Idempotency-Key it must be stored, to be found again", "store")
         try:
             wish = self._asked(request, {**body, "seed": seed_for(body.get("seed"), key)})
             self._service.check(wish)
@@ -172,8 +175,9 @@ class CreatingHandlers(ServingHandlers):
         finally:
             if task is not None and not read.parameters.store:
                 with apart("deleting a response that is not to be stored"):
-                    if (await self._streams.wait(task, END_SECONDS)).status.terminal:
-                        await self._service.delete(task.id)
+                    async with asyncio.timeout(END_SECONDS):  # also while the process closes
+                        await self._response_ended(task)
+                    await self._service.delete(task.id)
 
     async def _response_ended(self, task: Task) -> Task:
         """The task once it has ended."""

@@ -21,11 +21,16 @@ INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
 class Passed:
-    """The events of a response that one call to the engine is, as it comes."""
+    """The events of a response that one call to the engine is, as it comes.
+
+    Where nobody reads the events as they come, the text comes once the call has ended: until then it may be
+    begun again, and say something else.
+    """
 
     def __init__(self, request: Request, choice: Choice) -> None:
         self._choice = choice
         self._name = choice.call.task
+        self._live = request.parameters.stream
         self._asked: Asked = asked_in(request, store=False)
         self._output = Output(self._name)
         self._since = time.time()
@@ -63,19 +68,26 @@ class Passed:
 
     async def _said(self, chunk: Chunk) -> AsyncGenerator[StreamEvent, None]:
         self._choice.take(chunk)
-        if chunk.reasoning:
-            for told in self._output.thought(chunk.reasoning):
+        if not self._live:
+            return
+        if thoughts := self._choice.thoughts():
+            for told in self._output.thought(thoughts):
                 yield told
-        for piece in pieces(self._choice.news()):
-            for told in self._output.said(piece):
+        if news := self._choice.news():
+            for told in self._output.said(news):
                 yield told
 
     def _ended(self) -> list[StreamEvent]:
         """What comes once the call has ended."""
         choice, told = self._choice, list[StreamEvent]()
-        if not (choice.text or choice.calls):
+        text, calls = choice.text, choice.calls
+        if thoughts := choice.thoughts():
+            told += self._output.thought(thoughts)
+        if not self._live:
+            told += (each for piece in pieces(text) for each in self._output.said(piece))
+        if not (text or calls):
             told += self._output.said("")
-        for call in choice.calls:
+        for call in calls:
             told += self._output.called(call.id, call.name, call.arguments)
         reason = INCOMPLETE.get(choice.finish)
         told += self._output.close("completed" if reason is None else "incomplete")

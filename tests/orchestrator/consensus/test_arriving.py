@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,3 +112,17 @@ def test_thinking_that_the_engine_keeps_apart_comes_first() -> None:
 def test_thinking_is_shown_while_it_goes_on() -> None:
     assert shown_so_far("<think>Let me see").thought == "Let me see"
     assert shown_so_far("<think>Let me see</thi").said == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("x" + "<material>" * 5_000 + "y", 1.0),
+        ("if a < b then [x] is <b>, {1}{2}. " * 4_000, 0.15),
+    ],
+    ids=["tags that are said over and over", "signs that begin no mark"],
+)
+def test_no_text_takes_long_to_be_shown(text: str, seconds: float) -> None:
+    since = time.process_time()
+    assert shown_so_far(text).said
+    assert time.process_time() - since < seconds

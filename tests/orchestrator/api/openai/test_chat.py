@@ -336,6 +336,16 @@ async def test_helpers_may_be_answered_like_all_else(open_api: Open, connect: Co
     assert len(engine.calls) > 1
 
 
+async def test_helpers_may_be_answered_by_another_planner(open_api: Open, connect: Connect) -> None:
+    engine = Asked(AGREED)
+    async with open_api(engine, settings=Settings(chat_helpers="anabranch/direct")) as api:
+        said = await connect(api).chat.completions.create(
+            model="anabranch/vote", messages=[{"role": "user", "content": "### Task:\nA title"}]
+        )
+        [task] = await api.service.store.list(limit=10)
+    assert (said.model, task.planner, len(engine.calls)) == ("anabranch/vote", "direct", 1)
+
+
 async def test_a_foreign_tenants_task_is_not_found(open_api: Open, connect: Connect) -> None:
     async with open_api(Simulator(AGREED)) as api:
         ours, theirs = await api.key("a"), await api.key("b")

@@ -10,13 +10,14 @@ from typing import Any
 import openai
 import pytest
 
+from orchestrator.api.openai.passing import Choice
 from storage.accounts import Limits
 from storage.keys import account_of_key
 from tests.orchestrator.api.conftest import Open, slow
 from tests.orchestrator.api.openai.conftest import ABLE, QUESTION, Asked, Connect
 from tests.orchestrator.api.openai.test_chat import until
 from tests.orchestrator.api.openai.test_streaming import Led, chunks_in, joined, lines
-from workers.calls import Call, Chunk, Logprob, Usage
+from workers.calls import Call, Chunk, Logprob, Prompt, Sampling, Segment, Usage
 from workers.engines.simulator.engine import Simulator
 from workers.functions import FunctionCall
 
@@ -337,3 +338,59 @@ async def test_completions_of_texts(open_api: Open, connect: Connect) -> None:
     assert pieces[-1].finish_reason == "stop"
     assert planned.choices[0].text == "Bern."
     assert "".join(parts).startswith("Bern.")
+
+
+async def test_what_a_client_has_is_kept_when_a_call_begins_again_twice(open_api: Open) -> None:
+    first, second = Chunk("Bern is", tokens=2), Chunk("Be", tokens=1, restarted=True)
+    third = Chunk("Bees fly away", tokens=3, restarted=True)
+    async with open_api(Scripted(first, second, third, END)) as api:
+        sent = await lines(api, model="tiny-1")
+    assert json.loads(sent[-1].removeprefix("data: "))["error"]["code"] == "engine_interrupted"
+
+
+def test_what_was_said_before_a_call_began_again_does_not_count() -> None:
+    choice = Choice(Call(Prompt((Segment("user", "x"),)), Sampling()))
+    call = FunctionCall("1", "look_up", "{}")
+    choice.take(Chunk("Be", tokens=1, reasoning="Hm.", calls=(call,)))
+    choice.take(Chunk("Rome", tokens=1, reasoning="Hm.", calls=(call,), restarted=True))
+    assert (choice.text, choice.reasoning, choice.calls, choice.tokens) == ("Rome", "Hm.", (call,), 1)
+
+
+async def test_the_tools_of_a_call_are_reserved_too(open_api: Open, connect: Connect) -> None:
+    account = account_of_key("one")
+    async with open_api(Scripted(Chunk("Bern.", tokens=3), END)) as api:
+        key = await api.key("a", id="one")
+        await api.service.store.access.set_limits(account, Limits(tokens=2_000))
+        api.service.access.forget()
+        tool = {**TOOL, "function": {**TOOL["function"], "description": "x" * 3_000}}
+        with pytest.raises(openai.BadRequestError) as raised:
+            await connect(api, key).chat.completions.create(
+                model="tiny-1", messages=QUESTION, max_tokens=100, tools=[tool]
+            )
+    assert "may take at most 2,000" in raised.value.message
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["waiting", "streaming"])
+async def test_calls_that_an_engine_leaves_in_the_text_are_read(open_api: Open, stream: bool) -> None:
+    said = ("I look. ", "<tool_call>\n", '{"name": "look_up", "arguments": {"a": 1}}', "\n</tool_call>")
+    body = {"model": "tiny-1", "messages": QUESTION, "tools": [TOOL], "stream": stream}
+    async with open_api(Scripted(*(Chunk(each, tokens=2) for each in said), END)) as api:
+        if stream:
+            chunks = chunks_in(await lines(api, **body))
+            text = joined(chunks, "content")
+            [made] = [chunk for chunk in chunks if "tool_calls" in chunk["choices"][0]["delta"]]
+            [call], finish = made["choices"][0]["delta"]["tool_calls"], chunks[-1]["choices"][0]
+        else:
+            [finish] = (await api.call("POST", "/v1/chat/completions", json=body)).body["choices"]
+            text, [call] = finish["message"]["content"], finish["message"]["tool_calls"]
+    assert text == "I look."
+    assert (call["function"]["name"], json.loads(call["function"]["arguments"])) == ("look_up", {"a": 1})
+    assert finish["finish_reason"] == "tool_calls"
+
+
+async def test_what_begins_no_call_is_said_all_the_same(open_api: Open) -> None:
+    said = ("If a ", "< b, ", "then {c}. ", "[d]")
+    async with open_api(Scripted(*(Chunk(each, tokens=2) for each in said), END)) as api:
+        chunks = chunks_in(await lines(api, model="tiny-1", tools=[TOOL]))
+    assert joined(chunks, "content") == "".join(said)
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"

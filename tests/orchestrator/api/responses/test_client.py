@@ -12,7 +12,9 @@ from pydantic import BaseModel
 from orchestrator.runtime.nodes import NodeKind
 from storage.events import EventType
 from tests.orchestrator.api.conftest import Api, Open, slow
+from tests.orchestrator.api.openai.test_passing import END, Scripted
 from tests.orchestrator.api.responses.clients import client
+from workers.calls import Chunk
 from workers.engines.simulator.engine import CostModel, Simulator
 
 SAID = "Six sevens are 42.\nAnswer: 42"
@@ -245,3 +247,20 @@ async def test_the_same_events_are_told_whoever_asks_and_whenever(api: Api) -> N
         assert any(
             event.type is EventType.NODE_ADDED and event.data["kind"] == NodeKind.VOTE for event in journal
         )
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["waiting", "streaming"])
+async def test_a_call_that_began_again_is_told_once(open_api: Open, stream: bool) -> None:
+    said = (
+        Chunk("Be", tokens=1, reasoning="Hm."),
+        Chunk("Rome" if not stream else "Bern", tokens=1, reasoning="Hm.", restarted=True),
+        END,
+    )
+    async with open_api(Scripted(*said)) as api, client(api) as ai:
+        response: Any = await ai.responses.create(model="tiny-1", input="Capital?", stream=stream)
+        if stream:
+            [*_, last] = [event async for event in response]
+            response = last.response
+    assert (response.status, response.output_text) == ("completed", "Bern" if stream else "Rome")
+    if not stream:
+        assert response.output[0].summary[0].text == "Hm."

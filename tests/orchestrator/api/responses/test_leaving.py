@@ -107,6 +107,24 @@ async def test_what_is_not_to_be_stored_is_gone_also_if_its_client_leaves(open_a
         await _gone(api, task_id)
 
 
+async def test_what_is_not_to_be_stored_is_gone_also_if_the_process_closes(open_api: Open) -> None:
+    closing = asyncio.Event()
+    async with open_api(slow(), work=False, closing=closing) as front, open_api(slow()):
+        body = {"model": "anabranch/direct", "input": "x", "store": False}
+        asking = asyncio.create_task(_asked(front, body))
+        task_id = await running(front)
+        closing.set()
+        assert b"closing" in await asking
+        await _gone(front, task_id)
+
+
+async def test_what_is_not_to_be_stored_cannot_be_asked_for_again(api: Api) -> None:
+    async with client(api, default_headers={"Idempotency-Key": "order-17"}) as ai:
+        with pytest.raises(openai.BadRequestError) as raised:
+            await ai.responses.create(model="anabranch/direct", input="x", store=False)
+    assert raised.value.param == "store"
+
+
 async def test_a_second_request_with_an_idempotency_key_is_the_first_response(api: Api) -> None:
     async with client(api, default_headers={"Idempotency-Key": "order-17"}) as ai:
         first = await ai.responses.create(model="anabranch/direct", input="x")
