@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orchestrator.tasks.requests import Metadata
+from orchestrator.tasks.asked import Metadata
 from storage.batches import Batch, BatchStatus, File, Purpose
 
 MOST_LISTED = 100

@@ -325,8 +325,12 @@ class Driver:
             if len(await self._store.done(self.batch_id)) < self._held.batch.total:
                 raise RuntimeError(f"lines of batch {self.batch_id} have no result")
             await self._note((), Noted(status=BatchStatus.FINALIZING))
-            await self._note((), Noted(status=self._ending or BatchStatus.COMPLETED))
+            await self._note((), Noted(status=self._wanted_end()))
         log.info("batch ended", batch=self.batch_id, status=self._held.batch.status.value)
+
+    def _wanted_end(self) -> BatchStatus:
+        """How a batch ends whose lines all have results; it may have been cancelled at the last moment."""
+        return self._ending or BatchStatus.COMPLETED
 
     async def _cancel_tasks(self) -> None:
         """Cancel what whoever drove the batch before has asked, and not cancelled."""

@@ -19,6 +19,8 @@ OTHER_BOMS = (b"\xff\xfe", b"\xfe\xff")
 LONGEST_CELL = 2**31 - 1
 """The most characters of a cell; the service itself limits those of a question."""
 
+_IDS = ("id", "custom_id")
+
 TEXTS = frozenset({"query", "context", "planner", "id", "custom_id"})
 """The columns of a CSV file that are texts as they stand; those of other fields of a request are JSON."""
 
@@ -117,7 +119,7 @@ def parsed_csv(data: bytes, fields: frozenset[str]) -> Iterator[Record]:
         try:
             yield Record(number, {name: _value(name, cell, fields) for name, cell in given.items()})
         except ValueError as error:
-            named = {name: given[name] for name in ("id", "custom_id") if name in given}
+            named: dict[str, Any] = {name: given[name] for name in _IDS if name in given}
             yield Record(number, named, str(error))
 
 

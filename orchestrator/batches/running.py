@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from itertools import count
@@ -38,7 +38,7 @@ async def running(
     ended: asyncio.Queue[tuple[Line, Came, bool]] = asyncio.Queue()
     keyed = [each for each in lines if isinstance(each.task, NewTask)]
 
-    async def told() -> AsyncIterator[tuple[Line, Came, bool]]:
+    async def told() -> AsyncGenerator[tuple[Line, Came, bool], None]:
         for line in lines:
             if isinstance(line.task, AnabranchError):
                 yield line, line.task, False

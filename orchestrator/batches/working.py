@@ -31,7 +31,7 @@ TIDY_SECONDS = 3600.0
 LEAVING_SECONDS = 5.0
 """How long a batch may take to store what there is when this process ends."""
 
-DRIVEN = 8
+DRIVEN = 64
 """The most batches that a process drives at a time; the others wait."""
 
 
@@ -130,20 +130,22 @@ class Batching:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Drive batches during the block, and leave them to other processes at its end."""
-        work = asyncio.create_task(self._work(), name="batches")
+        stop = asyncio.Event()
+        work = asyncio.create_task(self._work(stop), name="batches")
         try:
             yield
         finally:
-            work.cancel()
+            stop.set()
+            work.cancel()  # which `wait_for` overlooks in the moment in which it has what it waits for
             await asyncio.wait([work])
             for each in tuple(self._driving):
                 each.cancel()
             if self._driving:
                 await asyncio.wait(tuple(self._driving), timeout=2 * LEAVING_SECONDS)
 
-    async def _work(self) -> None:
+    async def _work(self, stop: asyncio.Event) -> None:
         look = min(LOOK_SECONDS, self._service.settings.lease_seconds / 4)
-        while True:
+        while not stop.is_set():
             self._awake.clear()
             try:
                 await self._tidy()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -290,7 +291,9 @@ async def test_a_batch_needs_a_file_of_questions(api: Api) -> None:
         batch = await until(to, (await started(to, line("a"))).id)
         for file_id in ("file-none", "\x00", batch.output_file_id):
             with pytest.raises(openai.BadRequestError, match="there is no file of questions"):
-                await to.batches.create(input_file_id=str(file_id), endpoint=CHAT, completion_window="24h")
+                await to.batches.create(
+                    input_file_id=str(file_id), endpoint="/v1/responses", completion_window="24h"
+                )
 
 
 async def test_what_belongs_to_another_tenant_is_not_there(api: Api) -> None:
@@ -298,7 +301,7 @@ async def test_what_belongs_to_another_tenant_is_not_there(api: Api) -> None:
     async with client(api, mine) as to, client(api, other) as stranger:
         batch = await until(to, (await started(to, line("a"))).id)
         assert batch.output_file_id is not None
-        for asked in (
+        for wanted in (
             stranger.batches.retrieve(batch.id),
             stranger.batches.cancel(batch.id),
             stranger.files.retrieve(batch.input_file_id),
@@ -306,10 +309,10 @@ async def test_what_belongs_to_another_tenant_is_not_there(api: Api) -> None:
             stranger.files.delete(batch.output_file_id),
         ):
             with pytest.raises(openai.NotFoundError):
-                await asked
+                await wanted
         with pytest.raises(openai.BadRequestError, match="there is no file of questions"):
             await stranger.batches.create(
-                input_file_id=batch.input_file_id, endpoint=CHAT, completion_window="24h"
+                input_file_id=batch.input_file_id, endpoint="/v1/responses", completion_window="24h"
             )
         assert (await stranger.batches.list()).data == []
         assert (await stranger.files.list()).data == []
@@ -341,10 +344,13 @@ async def test_a_cancelled_batch_ends_soon_and_keeps_what_was_answered(open_api:
         assert (await to.batches.cancel(made.id)).status == "cancelled"
 
 
-async def test_a_batch_whose_time_is_over_expires(open_api: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_batch_whose_time_is_over_expires(open_api: Open, tmp_path: Path) -> None:
     async with open_api(slow()) as api, client(api) as to:
-        monkeypatch.setattr(working, "window_seconds", lambda text: 0.3)
-        batch = await until(to, (await started(to, line("a"), line("b"))).id)
+        made = await started(to, line("a"), line("b"))
+        await asked(api, 2)
+        with closing(sqlite3.connect(tmp_path / "api.db", isolation_level=None)) as database:
+            database.execute("UPDATE batches SET expires_at = created_at")
+        batch = await until(to, made.id)
         assert (batch.status, counts(batch)) == ("expired", (2, 0, 2))
         codes = {each["error"]["code"] for each in await results(to, batch.error_file_id)}
         assert codes == {"batch_expired"}

@@ -81,6 +81,29 @@ def test_each_line_has_its_result_and_its_trace(
     assert anew["trace_id"] != first["trace_id"]
 
 
+def test_lines_of_openai_are_answered_too(options: tuple[str, ...], tmp_path: Path, anabranch: Any) -> None:
+    asked = [{"role": "user", "content": "What about the context?"}]
+    bodies: dict[str, dict[str, Any]] = {
+        "/v1/chat/completions": {"model": "anabranch/direct", "messages": asked},
+        "/v1/responses": {"model": "anabranch/direct", "input": "What about the context?"},
+        "/v1/tasks": {"query": "What about the context?"},
+    }
+    lines = [
+        {"custom_id": url, "method": "POST", "url": url, "body": body}
+        for url, body in [*bodies.items(), ("/v1/completions", {"model": "anabranch/direct"})]
+    ]
+    file = written(tmp_path / "in.jsonl", *lines)
+    first = results(anabranch("batch", file, *options).out)
+    assert [(each["id"], each["answer"]) for each in first] == [
+        *((url, "17") for url in bodies),
+        ("/v1/completions", None),
+    ]
+    assert first[3]["error"]["message"].startswith("prompt: ")
+    again = anabranch("batch", file, *options)
+    assert "3 answered before" in again.err  # without a seed, too, a line stays the same
+    assert results(again.out) == first
+
+
 def test_wrong_lines_are_told_before_and_stop_no_others(
     options: tuple[str, ...], tmp_path: Path, anabranch: Any
 ) -> None:
