@@ -19,20 +19,34 @@ GONE_WELL = frozenset({"closing", "dropped"})
 """Events with which a stream ends that is to be followed on."""
 
 
-async def asked_task(transport: Transport, task_id: str) -> Task:
+async def asked_task(transport: Transport, task_id: str, tenant: str | None = None) -> Task:
     """The task as it stands. Raises AnabranchError, or Strange."""
-    return read(task_of, (await transport.ask(Request("GET", path_of(task_id), again=True))).body)
+    asking = Request("GET", path_of(task_id), again=True, headers=speaking_for(tenant))
+    return read(task_of, (await transport.ask(asking)).body)
+
+
+def speaking_for(tenant: str | None) -> dict[str, str]:
+    """The headers of a request about a task of this tenant, for keys that may speak for several."""
+    return {} if tenant is None else {"X-Tenant": tenant}
 
 
 def path_of(task_id: str, *more: str) -> str:
-    """The path of a task, or of something about it; an id that no task has keeps its place in it."""
+    """The path of a task, or of something about it.
+
+    Raises:
+        TaskNotFound: it would be the path of something else, since no task has such an id.
+    """
+    if task_id in ("", ".", ".."):
+        raise TaskNotFound(f"there is no task {task_id!r}")
     return "/".join(("/v1/tasks", quote(task_id, safe=""), *more))
 
 
 async def followed(
-    transport: Transport, task_id: str, after: int = -1
+    transport: Transport, task_id: str, *, after: int = -1, tenant: str | None = None
 ) -> AsyncGenerator[Event | Progress | Task, None]:
     """The events of a task after number ``after``, each once, and last the task as it ended.
+
+    ``tenant`` is whose task it is, if that is known.
 
     Raises:
         AnabranchError: there is no such task (any more), or the service is away for too long.
@@ -41,8 +55,8 @@ async def followed(
     attempts = transport.attempts()
     while True:
         try:
-            known = {"Last-Event-ID": str(after)} if after >= 0 else {}
-            async with transport.frames(path_of(task_id, "events"), headers=known) as frames:
+            headers = speaking_for(tenant) | ({"Last-Event-ID": str(after)} if after >= 0 else {})
+            async with transport.frames(path_of(task_id, "events"), headers=headers) as frames:
                 async for frame in frames:
                     attempts.progress()
                     match _item(frame):
@@ -74,7 +88,7 @@ async def ended(transport: Transport, task: Task) -> Task:
     while not task.status.terminal:
         try:
             query = {"task": task.id, "events": "false"}
-            async with transport.frames("/v1/events", query) as frames:
+            async with transport.frames("/v1/events", query, speaking_for(task.tenant)) as frames:
                 async for frame in frames:
                     attempts.progress()
                     if (found := _standing(frame)) is not None and found.status.terminal:
@@ -84,7 +98,7 @@ async def ended(transport: Transport, task: Task) -> Task:
             if not error.retryable:
                 raise
             await attempts.wait(error)
-        task = await asked_task(transport, task.id)
+        task = await asked_task(transport, task.id, task.tenant)
         attempts.alive()
     return task
 

@@ -13,13 +13,14 @@ import structlog
 from pydantic import TypeAdapter
 from typing_extensions import override
 
+from orchestrator.access.caller import Forbidden, Unauthorized
 from orchestrator.bodies import VERSION, HealthBody, ReplayBody, WhatIfBody, WorkersBody
 from orchestrator.consensus.stopping import DEFAULT_RULE
 from orchestrator.errors import AnabranchError, InvalidRequest, ServiceError, translated
 from orchestrator.planning.planner import Planner
 from orchestrator.remote.address import Address
 from orchestrator.remote.carrying import received, sent
-from orchestrator.remote.following import asked_task, ended, followed, path_of
+from orchestrator.remote.following import asked_task, ended, followed, path_of, speaking_for
 from orchestrator.remote.reading import Strange, page_of, read, task_of, trace_of
 from orchestrator.remote.transport import Request, Transport
 from orchestrator.remote.trying import Patience
@@ -82,7 +83,7 @@ class RemoteService(Solver):
     @override
     async def start(self, request: TaskRequest) -> Begun:
         task, own = await self._submitted(request)
-        return Begun(task, self._items(task.id, own=own))
+        return Begun(task, self._items(task.id, own=own, tenant=task.tenant))
 
     @override
     async def submit(self, request: TaskRequest) -> Task:
@@ -240,7 +241,7 @@ class RemoteService(Solver):
             except (AnabranchError, TimeoutError) as error:
                 log.warning("a question may have been asked in vain", error=str(error))
             else:
-                await self._abandon(task.id, own=own or new)
+                await self._abandon(task.id, own=own or new, tenant=task.tenant)
             raise
         return task, own or new
 
@@ -251,39 +252,40 @@ class RemoteService(Solver):
             return read(task_of, reply.body), reply.headers.get("Idempotency-Replayed") != "true"
 
     async def _awaited(self, task: Task, *, own: bool) -> Solution:
-        async with self._understood(), self._kept(task.id, own=own):
+        async with self._understood(), self._kept(task.id, own=own, tenant=task.tenant):
             return self._solution(await ended(self._transport, task))
 
     async def _items(
-        self, task_id: str, *, own: bool, after: int = -1
+        self, task_id: str, *, own: bool, after: int = -1, tenant: str | None = None
     ) -> AsyncGenerator[Event | Progress | Solution, None]:
         async with (
             self._understood(),
-            self._kept(task_id, own=own),
-            aclosing(followed(self._transport, task_id, after)) as items,
+            self._kept(task_id, own=own, tenant=tenant),
+            aclosing(followed(self._transport, task_id, after=after, tenant=tenant)) as items,
         ):
             async for item in items:
                 yield self._solution(item) if isinstance(item, Task) else item
 
     @asynccontextmanager
-    async def _kept(self, task_id: str, *, own: bool) -> AsyncIterator[None]:
-        """Cancel a task whose caller leaves; say where it is if its service is not to be reached any more."""
+    async def _kept(self, task_id: str, *, own: bool, tenant: str | None) -> AsyncIterator[None]:
+        """Cancel a task whose caller leaves; say which one it is if it can be followed no more."""
         try:
             yield
         except (asyncio.CancelledError, GeneratorExit):
-            await self._abandon(task_id, own=own)
+            await self._abandon(task_id, own=own, tenant=tenant)
             raise
         except AnabranchError as error:
-            if error.retryable:
+            if error.retryable or isinstance(error, Unauthorized | Forbidden | ServiceError):
                 error.args = (f"{error} (task {task_id} goes on there)",)
             raise
 
-    async def _abandon(self, task_id: str, *, own: bool) -> None:
+    async def _abandon(self, task_id: str, *, own: bool, tenant: str | None) -> None:
         if not own:
             return
         try:
             async with asyncio.timeout(LEAVING_SECONDS):
-                await self._transport.ask(Request("POST", path_of(task_id, "cancel"), again=True))
+                path, headers = path_of(task_id, "cancel"), speaking_for(tenant)
+                await self._transport.ask(Request("POST", path, again=True, headers=headers))
         except (AnabranchError, TimeoutError) as error:
             log.warning(
                 "a task could not be cancelled", task=task_id, error=str(error) or "no answer in time"

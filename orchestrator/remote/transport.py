@@ -229,7 +229,7 @@ class Transport:
                 )
                 failed.code = "insecure_connection"
                 return failed
-            case aiohttp.InvalidURL() | aiohttp.ClientResponseError():
+            case aiohttp.InvalidURL() | aiohttp.ClientResponseError() if not self._known:
                 return self._strange(f"it does not speak HTTP as services do: {_told(error)}")
             case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
                 hint = "" if self._known else "; start one with `anabranch serve`, or give the URL of another"

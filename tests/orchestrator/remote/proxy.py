@@ -46,11 +46,13 @@ class Proxy:
             back.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, heard: bool) -> None:
+        swallowing = False  # a connection that has lost something is of no use any more
         with suppress(ConnectionError):
             while piece := await reader.read(2**16):
                 if heard:
                     self.heard += piece
-                if heard or not self.silent:
+                swallowing = swallowing or (self.silent and not heard)
+                if not swallowing:
                     writer.write(piece)
                     await writer.drain()
         writer.close()

@@ -105,6 +105,31 @@ async def test_what_keys_may_not_do_is_told_by_class(open_api: Open) -> None:
                 assert refused.value.request_id
 
 
+async def test_who_may_speak_for_a_tenant_follows_its_tasks(open_api: Open) -> None:
+    async with open_api() as api:
+        key = await api.key("ours", names_tenants=True)
+        async with client(url_of(api), key=key) as speaking:
+            solution = await speaking.solve("What is 6 * 7?", planner="direct", tenant="theirs")
+            items = [each async for each in speaking.stream("What?", planner="direct", tenant="theirs")]
+            assert (solution.answer, len(items) > 3) == ("42", True)
+
+
+async def test_who_may_not_read_learns_which_task_goes_on(open_api: Open) -> None:
+    async with open_api(work=False) as api:
+        key = await api.key("ours", Scope.SUBMIT)
+        async with client(url_of(api), key=key) as submitting:
+            with pytest.raises(Forbidden, match=r"'read'.* \(task \w+ goes on there\)"):
+                await submitting.solve("What is 6 * 7?", planner="direct")
+
+
+@pytest.mark.parametrize("task_id", ["", ".", "..", "a/b", "a?b", "ü", "%2e"])
+async def test_no_id_leads_elsewhere(api: Api, task_id: str) -> None:
+    async with client(url_of(api)) as asking:
+        for question in (asking.task, asking.trace, asking.delete, asking.result):
+            with pytest.raises(TaskNotFound):
+                await question(task_id)
+
+
 async def test_mistakes_are_told_as_here(open_api: Open) -> None:
     async with (
         open_api() as api,
