@@ -43,10 +43,9 @@ class MemoryBatches(Batches):
     @override
     async def add_file(self, new: NewFile, parts: AsyncIterator[bytes], *, most: int) -> File:
         now, data, size = time.time(), [], 0
-        taken = sum(each.size for each in self._files.values() if each.tenant == new.tenant)
         async for part in parts:
             size += len(part)
-            if taken + size > most:
+            if self._taken(new.tenant) + size > most:
                 raise files_full(new.tenant, most)
             data.append(part)
         self._data[new.id] = data
@@ -224,6 +223,9 @@ class MemoryBatches(Batches):
             if (old or over) and file.id not in needed and tenant in (None, file.tenant):
                 self._drop(file.id)
         return before - len(self._files) - len(self._batches)
+
+    def _taken(self, tenant: str) -> int:
+        return sum(each.size for each in self._files.values() if each.tenant == tenant)
 
     def _drop(self, file_id: str) -> None:
         del self._files[file_id]

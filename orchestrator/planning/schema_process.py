@@ -6,6 +6,7 @@ It is asked about pairs of a schema and a text, and replies what is wrong with t
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
@@ -28,6 +29,8 @@ def wrong(schema: dict[str, Any], text: str) -> str:
         error = best_match(validator.iter_errors(json.loads(text)))
     except Unresolvable as lost:
         return f"the schema refers to {lost.ref!r}, which it does not have"
+    except re.error as broken:
+        return f"the schema has a pattern that is no regular expression: {broken}"
     return told(error) if error is not None else ""
 
 

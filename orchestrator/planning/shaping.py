@@ -45,7 +45,7 @@ USUAL_CONTEXT: Final = 4_096
 ANY_OBJECT: Final[Mapping[str, Any]] = {"type": "object"}
 
 _PROGRAM = Program(Path(__file__).with_name("schema_process.py"))
-_FENCED = re.compile(r"```(?:json)?\s*\n(.*?)\n?\s*```", re.DOTALL | re.IGNORECASE)
+_FENCE = re.compile(r"```(?:json)?[^\S\n]*\n", re.IGNORECASE)
 
 
 def _wrong_by_schema(text: str, schema: dict[str, Any]) -> str:
@@ -72,10 +72,17 @@ def json_in(text: str) -> str:
     text = split_thinking(text).answer.strip()
     if _is_json(text):
         return text
-    if (fenced := _FENCED.search(text)) and _is_json(fenced[1].strip()):
-        return fenced[1].strip()
+    if _is_json(fenced := _fenced(text)):
+        return fenced
     between = text[text.find("{") : text.rfind("}") + 1]
     return between if _is_json(between) else text
+
+
+def _fenced(text: str) -> str:
+    """What stands in the first fence of a text; empty if there is none. Some replies are full of newlines."""
+    begun = _FENCE.search(text)
+    end = -1 if begun is None else text.find("```", begun.end())
+    return "" if begun is None or end < 0 else text[begun.end() : end].strip()
 
 
 async def shaped(run: Run, question: Question, answer: Answer) -> Answer:

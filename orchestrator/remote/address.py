@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from contextlib import suppress
 from dataclasses import dataclass, field
+from urllib.request import getproxies, proxy_bypass
 
 from yarl import URL
 
@@ -49,6 +50,17 @@ class Address:
     def headers(self) -> dict[str, str]:
         """What every request says of who asks."""
         return {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
+
+    @property
+    def proxy(self) -> URL | None:
+        """The proxy that the environment names for this service.
+
+        That alone is taken from there: what ``~/.netrc`` says of the host is no key of a service.
+        """
+        if self.is_here or self.url.host is None or proxy_bypass(self.url.host):
+            return None
+        given = getproxies().get(self.url.scheme)
+        return URL(given) if given else None
 
     def at(self, path: str) -> URL:
         """The URL of a path of the service, such as ``/v1/tasks``, which is encoded already."""

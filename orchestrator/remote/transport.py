@@ -165,7 +165,7 @@ class Transport:
                 connector=aiohttp.TCPConnector(limit=0),  # a stream must keep no cancellation waiting
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": f"anabranch/{VERSION}", **self.address.headers},
-                trust_env=not self.address.is_here,
+                proxy=self.address.proxy,
             )
         return self._session
 

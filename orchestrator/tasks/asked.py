@@ -6,12 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from jsonschema import Draft202012Validator, SchemaError
-from jsonschema.validators import validator_for
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from typing_extensions import TypedDict
 
 from orchestrator.runtime.values import Turn
+from orchestrator.tasks.schemas import check
 
 MOST_TURNS = 4_096
 MOST_PAIRS = 16
@@ -86,13 +85,9 @@ def _schema(value: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: it is none, or refers to something elsewhere.
     """
-    if not isinstance(value.get("$schema", ""), str):
-        raise ValueError("is no JSON schema: its $schema is not a text")  # noqa: TRY004 as pydantic takes it
     try:
-        validator_for(value, default=Draft202012Validator).check_schema(value)
-    except SchemaError as error:
-        raise ValueError(f"is no JSON schema: {error.json_path}: {error.message[:300]}") from None
-    except (TypeError, ValueError, RecursionError) as error:
+        check(value)
+    except ValueError as error:
         raise ValueError(f"is no JSON schema: {error}") from None
     if (elsewhere := next(_references_elsewhere(value), None)) is not None:
         raise ValueError(f'refers to {elsewhere!r}: a reference must begin with "#", within the schema')

@@ -18,6 +18,9 @@ from storage.sql.transactions import Database
 PAGE = 200
 """How many results are read at a time."""
 
+FILES_LOCK = 0x616E6162
+"""The seed of the numbers of the locks under which the files of tenants come to be there."""
+
 IS_OPEN = batches.c.status.in_(sorted(OPEN_BATCHES))
 
 
@@ -37,8 +40,7 @@ class SqlFiles(Batches, ABC):
                 connection.execute(
                     insert(files), [{**row, "purpose": Purpose.BATCH.value, "expires_at": ends}]
                 )
-            taken = select(func.coalesce(func.sum(files.c.size), 0)).where(files.c.tenant == new.tenant)
-            return int(connection.execute(taken).scalar_one())
+            return _taken(connection, new.tenant)
 
         taken, size, seq = await self._database.write(begin), 0, 0
         try:
@@ -47,15 +49,10 @@ class SqlFiles(Batches, ABC):
                     raise files_full(new.tenant, most)
                 await self._database.write(partial(_put, file_id=new.id, seq=seq, part=part))
                 size, seq = size + len(part), seq + 1
+            return await self._database.write(partial(_end, new=new, size=size, most=most))
         except BaseException:
             await self._database.write(lambda connection: _drop_file(connection, new.id))
             raise
-
-        def end(connection: Connection) -> File:
-            connection.execute(update(files).where(files.c.id == new.id).values(size=size))
-            return file_in(connection, new.id, new.tenant)
-
-        return await self._database.write(end)
 
     @override
     async def file(self, file_id: str, tenant: str | None) -> File:
@@ -141,6 +138,22 @@ def _put(connection: Connection, *, file_id: str, seq: int, part: bytes) -> None
     there = select(file_parts.c.seq).where(file_parts.c.file_id == file_id, file_parts.c.seq == seq)
     if connection.execute(there).first() is None:
         connection.execute(insert(file_parts), [{"file_id": file_id, "seq": seq, "data": part}])
+
+
+def _taken(connection: Connection, tenant: str) -> int:
+    """The bytes of the files of a tenant that have arrived."""
+    taken = select(func.coalesce(func.sum(files.c.size), 0)).where(files.c.tenant == tenant)
+    return int(connection.execute(taken).scalar_one())
+
+
+def _end(connection: Connection, *, new: NewFile, size: int, most: int) -> File:
+    """Let a file be there, unless others that came meanwhile have taken its room."""
+    if connection.dialect.name == "postgresql":  # else writing is for one at a time
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(new.tenant, FILES_LOCK))))
+    connection.execute(update(files).where(files.c.id == new.id).values(size=size))
+    if _taken(connection, new.tenant) > most:
+        raise files_full(new.tenant, most)
+    return file_in(connection, new.id, new.tenant)
 
 
 def _drop_file(connection: Connection, file_id: str) -> None:

@@ -117,6 +117,18 @@ async def test_files_of_a_tenant_have_a_bound(store: Store) -> None:
     await store.batches.add_file(NewFile(id="file-3", tenant="b", name=""), parts(b"x" * 100), most=100)
 
 
+async def test_files_that_come_at_the_same_time_have_a_bound_together(store: Store) -> None:
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"x" * 30
+        await a_file(store, "file-2", b"x" * 60)
+        yield b"x" * 10
+        yield b"x"
+
+    with pytest.raises(FilesFull):
+        await store.batches.add_file(NewFile(id="file-1", tenant="a", name=""), slowly(), most=100)
+    assert [file.id for file in await store.batches.files(None)] == ["file-2"]
+
+
 async def test_a_batch_goes_from_validating_to_its_files(store: Store) -> None:
     await a_file(store)
     made = await a_batch(store, metadata={"k": "ü"}, submitted_by="key-1")

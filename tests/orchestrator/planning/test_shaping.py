@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from random import Random
 from typing import Any
 
 import pytest
+from jsonschema.validators import validator_for
 
 from orchestrator.errors import InvalidRequest, TaskFailed
 from orchestrator.planning.finding import installed_planners
@@ -206,6 +208,48 @@ async def test_the_deepest_schema_that_is_taken_is_kept_whole(store: Store) -> N
         parse({"query": "?", "format": {**form, "schema": {"properties": {"a": schema}}}})
 
 
+MIXED = [each for i in range(2_500) for each in ([i], [str(i)])]
+OLD = "http://json-schema.org/draft-04/schema#"
+WIDE = {"type": "object", "properties": {f"p{i}": {"type": "string", "title": "x" * 20} for i in range(900)}}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        WIDE,
+        {"anyOf": [{} for _ in range(14_000)]},
+        {"$schema": OLD, "enum": MIXED},
+        {"pattern": "(?i)" + "[!-\uffff]" * 8_000},
+    ],
+    ids=["wide", "many", "mixed", "pattern"],
+)
+def test_no_schema_keeps_everybody_waiting(schema: dict[str, Any]) -> None:
+    began = time.process_time()
+    parse({"query": "?", "format": {"type": "json_schema", "schema": schema}})
+    assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$schema": OLD, "items": [{}, {}], "minimum": 1, "exclusiveMinimum": True, "additionalItems": False},
+        {"items": True, "type": ["string", "null"], "dependencies": {"a": ["b"], "b": {}}, "minItems": 1.0},
+        {"properties": {"properties": {"type": "string"}, "required": {"enum": [1]}, "$ref": False}},
+        {"anyOf": [{"$ref": "#/$defs/a"}, {"const": {"type": 3}}], "$defs": {"a": {"exclusiveMinimum": 0}}},
+    ],
+)
+def test_schemas_of_several_drafts_are_taken(schema: dict[str, Any]) -> None:
+    parse({"query": "?", "format": {"type": "json_schema", "schema": schema}})
+    validator_for(schema).check_schema(schema)
+
+
+def test_a_reply_of_newlines_keeps_nobody_waiting() -> None:
+    began = time.process_time()
+    for text in ("```" + "\n" * 20_000, "```json\n{" + "\n" * 20_000 + "x", "```\n" * 5_000):
+        assert json_in(text) == text.strip()
+    assert time.process_time() - began < 0.5
+
+
 @pytest.mark.parametrize("told", [AS_OBJECT, AS_SCHEMA, DECIDED, REPAIR])
 def test_no_prompt_shows_what_could_be_given_back_as_an_answer(told: str) -> None:
     assert shown(told.format(reason="so")) == []
@@ -219,6 +263,13 @@ def test_no_prompt_shows_what_could_be_given_back_as_an_answer(told: str) -> Non
         ({"properties": {"a": {"$ref": "other.json#/a"}}}, "a reference must begin with"),
         ({"properties": 3}, "is no JSON schema"),
         ({"$schema": 3}, "is no JSON schema"),
+        ({"$schema": "http://json-schema.org/draft-03/schema#"}, "draft 3 is not supported"),
+        ({"anyOf": []}, r"\$.anyOf: \[\] is not a list of schemas"),
+        ({"properties": {"a": {"required": ["x", 1]}}}, r"\$.properties.a.required"),
+        ({"required": ["x", "x"]}, "is not a list of different texts"),
+        ({"minLength": -1}, "whole number"),
+        ({"multipleOf": 0}, "a number above 0"),
+        ({"items": [{}]}, "is not a schema"),
         ({"x": "x" * 70_000}, "at most 65536"),
     ],
 )

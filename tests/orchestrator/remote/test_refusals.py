@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,6 +83,34 @@ def client(url: str, **given: Any) -> AbstractAsyncContextManager[AsyncClient]:
 
 def url_of(api: Api) -> str:
     return f"http://127.0.0.1:{api.port}"
+
+
+async def test_what_netrc_says_of_a_host_is_not_told_to_a_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login ann password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    async with answering(task()) as (url, requests):
+        elsewhere = url.replace("127.0.0.1", "0.0.0.0")
+        for key in ("k-1", None):
+            async with client(elsewhere, key=key, plain_http=True) as to:
+                await to.task("t")
+    assert [each.headers.get("Authorization") for each in requests] == ["Bearer k-1", None]
+
+
+async def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with answering(task()) as (url, requests):
+        monkeypatch.setenv("http_proxy", url.replace("//", "//ann:secret@"))
+        monkeypatch.setenv("no_proxy", "direct.test")
+        async with client("http://service.test") as to:
+            await to.task("t")
+        async with client("http://direct.test") as to:
+            with pytest.raises(Unavailable):
+                await to.task("t")
+    [request] = requests
+    assert request.headers["Host"] == "service.test"
+    assert request.headers["Proxy-Authorization"].startswith("Basic ")
 
 
 async def test_what_keys_may_not_do_is_told_by_class(open_api: Open) -> None:
