@@ -11,7 +11,7 @@ from orchestrator.api.openai.answers import Seen, content_of, failure_of, is_ref
 from orchestrator.api.openai.chunks import Chunks, pieces
 from orchestrator.api.openai.hearing import Attendance, heard
 from orchestrator.api.openai.schemas import ProgressField
-from orchestrator.api.openai.telling import Telling
+from orchestrator.api.openai.telling import Telling, sentence
 from orchestrator.consensus.arriving import shown_so_far
 from orchestrator.errors import TaskFailed
 from orchestrator.tasks.service import Service
@@ -112,7 +112,7 @@ class Stream:
             yield self._chunks.finish("content_filter")
             yield self._chunks.last(self._seen.usage)
             return
-        if solution.clusters and (frame := self._lines([f"{solution.trust}."])):
+        if solution.clusters and (frame := self._lines([sentence(solution.trust)])):
             yield frame
         content = self._wanted.of(solution)
         revised = not content.startswith(self._sent)

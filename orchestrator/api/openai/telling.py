@@ -13,6 +13,28 @@ LONGEST = 80
 
 _BRANCH = "branch "
 
+_STEPS = {
+    "survey": "Looking at which methods suit the question.",
+    "check": "Checking the arithmetic of a branch, and that it answers all that is asked.",
+    "program": "Computing the program that a branch wrote.",
+    "schema": "Checking the JSON against its schema.",
+    "router": "Asking the model which kind of answer is wanted.",
+    "format": "Writing the answer as JSON.",
+}
+"""What the steps do that have a bare name in the trace."""
+
+_ENOUGH = {
+    "agreed": "the branches agree",
+    "budget": "the tokens that the vote may take are spent",
+    "deadline": "the time that the vote may take is over",
+    "decided": "those that still run could not change the answer",
+    "exhausted": "no more branches may be asked",
+    "given_up": "further branches would hardly bring agreement",
+    "sure": "the first look is sure",
+    "verified": "an answer was verified",
+}
+"""Why a vote ended, where a stop rule says it in a single word."""
+
 
 class Telling:
     """Puts the events of one run into words, in their order."""
@@ -56,8 +78,10 @@ class Telling:
         yield from self.rest()
         if kind == NodeKind.VOTE:
             yield "A vote begins."
+        elif told := _STEPS.get(label):
+            yield told
         elif kind == NodeKind.TOOL:
-            yield f"Tool: {_cut(label)}."
+            yield f"Calling the tool {_cut(label)}."
         elif kind == NodeKind.GENERATE and label and label != "answer" and "," not in label:
             yield f"Step: {_cut(label)}."
 
@@ -81,7 +105,7 @@ def _decided(data: Any) -> Iterator[str]:
         yield f"They do not agree yet: up to {more} more begin."
     stops, _, why = verdict.partition(": ")
     if stops in ("stop", "finish") and why:
-        yield f"Enough: {_cut(why)}."
+        yield f"Enough: {_ENOUGH.get(why) or _cut(why)}."
 
 
 def _answered(branch: int, saw: Any) -> str:
@@ -95,6 +119,11 @@ def _answered(branch: int, saw: Any) -> str:
         parts.append(f"entropy {entropy:.2f}")
     told = f" ({', '.join(parts)})" if parts else ""
     return f"Branch {branch + 1} {said}{told}."
+
+
+def sentence(text: str) -> str:
+    """What says of an answer why it may be trusted, as a line of its own."""
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _cut(text: str, most: int = LONGEST) -> str:

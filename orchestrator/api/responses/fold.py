@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.api.openai.answers import Seen, content_of
 from orchestrator.api.openai.chunks import pieces
-from orchestrator.api.openai.telling import Telling
+from orchestrator.api.openai.telling import Telling, sentence
 from orchestrator.api.responses.bodies import (
     IncompleteDetails,
     ResponseBody,
@@ -80,7 +80,7 @@ class Fold:
         yield from self._told(self._telling.rest())
         if solution is not None and status in ("completed", "incomplete"):
             if solution.clusters:
-                yield from self._told([f"{solution.trust}."])
+                yield from self._told([sentence(solution.trust)])
             text = answer_of(task, self._asked)
             yield from self._output.said("")
             for piece in pieces(text):

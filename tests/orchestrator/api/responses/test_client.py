@@ -67,7 +67,7 @@ async def test_a_stream_has_every_event_in_order_and_builds_up_to_the_response(a
             event.delta for event in events if event.type == "response.reasoning_summary_text.delta"
         )
         assert "Branch 1 says 42" in thoughts
-        assert "Enough: agreed." in thoughts
+        assert "Enough: the branches agree." in thoughts
         for number in (0, 5, len(events) - 2, len(events) - 1, len(events) + 5):
             again = await ai.responses.retrieve(last.response.id, stream=True, starting_after=number)
             assert [event async for event in again] == events[number + 1 :]

@@ -107,8 +107,8 @@ async def test_the_events_of_a_vote() -> None:
         "Branch 2 says 42 (2 of 2 agree, entropy 0.00).",
         "Branch 3 says 42 (3 of 3 agree, entropy 0.00).",
         "Branch 4 says 42 (4 of 4 agree, entropy 0.00).",
-        "Enough: exhausted.",
-        "all 4 branches agree.",
+        "Enough: no more branches may be asked.",
+        "All 4 branches agree.",
     ]
 
 
