@@ -64,11 +64,11 @@ class Purpose(BaseModel):
         filled = planner.filled(options)
         if "rule" in filled and filled["rule"] is None:
             filled["rule"] = rule
-        left_open = ("temperature", "top_p", "max_tokens")
+        left_open = [name for name in ("temperature", "top_p", "max_tokens") if filled.get(name) is None]
         return cls(
             planner=planner.name,
-            options=filled,
-            sampling={name: sampling[name] for name in left_open if name not in filled},
+            options={name: value for name, value in filled.items() if name not in left_open},
+            sampling={name: sampling[name] for name in left_open},
             model=model,
             tools=tuple(sorted(tools)) if planner.suits is not None and planner.suits.needs_means else (),
         )
