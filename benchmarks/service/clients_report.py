@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -113,10 +114,14 @@ def _cpu(cost: Cost) -> float:
 
 
 def _spread(seconds: Sequence[float]) -> dict[str, float]:
+    if not seconds:
+        return {"n": 0}
     shares = {"p50": 0.5, "p99": 0.99, "max": 1.0}
     return {"n": len(seconds), **{name: round(_ms(seconds, share), 3) for name, share in shares.items()}}
 
 
 def _ms(seconds: Sequence[float], share: float) -> float:
-    """The milliseconds that this share of them took at most."""
+    """The milliseconds that this share of them took at most; not a number where there are none."""
+    if not seconds:  # an answer in one piece has no gaps
+        return math.nan
     return sorted(seconds)[min(len(seconds) - 1, int(share * len(seconds)))] * 1e3

@@ -126,9 +126,8 @@ async def _optillm(executable: Path, engine: str, folder: Path) -> AsyncIterator
 async def _router(executable: Path, engine: str, folder: Path) -> AsyncIterator[Door]:
     """vllm-router in front of one server, with a policy that reads no prompts."""
     port, metrics = free_port(), free_port()
-    command = ("--host", "127.0.0.1", "--policy", "round_robin", "--prometheus-port", str(metrics))
-    command += ("--port", str(port), "--log-level", "error")
-    worker = engine.removesuffix("/v1")
-    async with program(executable, *command, "--worker-urls", worker, log=folder / "router.log") as pid:
+    command = ["--host", "127.0.0.1", "--policy", "round_robin", "--prometheus-port", str(metrics)]
+    command += ["--port", str(port), "--log-level", "error", "--worker-urls", engine.removesuffix("/v1")]
+    async with program(executable, *command, log=folder / "router.log") as pid:
         await until_healthy(f"http://127.0.0.1:{port}/health")
         yield Door(ROUTER, f"http://127.0.0.1:{port}/v1", MODEL, pid)

@@ -96,7 +96,9 @@ _ANY_OTHER = "http_error"
 
 def codes() -> frozenset[str]:
     """The codes of all errors that are known by now, which are few whatever clients send."""
-    found, waiting = {*_CODES.values(), _ANY_OTHER}, [AnabranchError, StorageError, WorkerError]
+    found = {*_CODES.values(), _ANY_OTHER}
+    waiting: list[type[AnabranchError | StorageError | WorkerError]] = []
+    waiting += (AnabranchError, StorageError, WorkerError)
     while waiting:
         error = waiting.pop()
         found.add(error.code)

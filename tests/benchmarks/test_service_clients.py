@@ -64,6 +64,14 @@ def test_what_is_well_passes() -> None:
     assert "not measured: a peer: no wheel" in lines(found())
 
 
+def test_an_answer_in_one_piece_has_no_gaps() -> None:
+    at_once = a_cost()
+    at_once.streams = [Told("yes yes ", [1.0])]
+    seen = Clients(ClientSize(), {**found().costs, "at once": at_once}, {})
+    assert any(line.startswith("at once") and "nan" in line for line in lines(seen))
+    assert as_json(seen)["doors"]["at once"]["gap"] == {"n": 0}
+
+
 @pytest.mark.parametrize(
     ("changed", "failing"),
     [

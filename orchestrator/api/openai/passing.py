@@ -275,6 +275,32 @@ class Choice:
         return self.usage or Usage(prompt_tokens=_characters(self.call) // 4, completion_tokens=self.tokens)
 
 
+async def taken(engine: Engine, choices: Sequence[Choice], seconds: float) -> Sequence[Choice]:
+    """The choices, once they have taken in all that the engine says to their calls.
+
+    Raises:
+        EngineTimeout: that takes more than some seconds.
+        WorkerError: what the engine raises.
+    """
+
+    async def take(choice: Choice) -> None:
+        async with aclosing(engine.generate(choice.call)) as chunks:  # type: ignore[type-var]
+            async for chunk in chunks:
+                choice.take(chunk)
+
+    try:
+        async with asyncio.timeout(seconds):
+            if len(choices) == 1:  # it needs no task of its own
+                await take(choices[0])
+            else:
+                async with task_group() as group:
+                    for place, choice in enumerate(choices):
+                        group.create_task(take(choice), name=f"call {place} of {choice.call.task}")
+    except TimeoutError:
+        raise EngineTimeout(f"the call took longer than {seconds:g} s") from None
+    return choices
+
+
 def tokens_of(choices: Sequence[Choice]) -> Tokens:
     """What the calls took, for the budget of who asked for them."""
     total = sum((each.used for each in choices), Usage())

@@ -26,6 +26,7 @@ from orchestrator.api.openai.passing import (
     arriving,
     chat_logprobs,
     most_tokens,
+    taken,
     text_logprobs,
     tokens_of,
     usage_of_calls,
@@ -130,17 +131,18 @@ class ServingHandlers(SubmittingHandlers):
         )
         async with spending as spent:
             try:
-                async with arriving(self._service.engine, calls, seconds) as items:
-                    if asked.stream:
+                if asked.stream:
+                    async with arriving(self._service.engine, calls, seconds) as items:
                         chunks = Chunks(_id(kind, first.task), asked.model, kind, asked.with_usage)
                         beginning = await anext(items)  # what is refused is refused before anything is sent
                         frames = self._chunks(chunks, choices, beginning, items)
                         return await self._streams.send_frames(
                             request, first.tenant, first.task, frames, farewells=FAREWELLS
                         )
-                    with self._streams.place(first.tenant):
-                        if await self._streams.until_closing(_collected(items, choices)) is None:
-                            raise Closing(CLOSING)
+                with self._streams.place(first.tenant):
+                    work = taken(self._service.engine, choices, seconds)
+                    if await self._streams.until_closing(work) is None:
+                        raise Closing(CLOSING)
             finally:
                 spent.tokens = tokens_of(choices)
         made = [_of_call(kind, place, choice) for place, choice in enumerate(choices)]
@@ -210,12 +212,6 @@ def solved_body(
     choice = _choice(kind, 0, message, seen.finish(solution))
     usage, run = usage_of(solution, seen), run_of(solution)
     return _answer(kind, task.id, asked.model, [choice], usage, tier=tier, run=run)
-
-
-async def _collected(items: Items, choices: Sequence[Choice]) -> bool:
-    async for place, chunk in items:
-        choices[place].take(chunk)
-    return True
 
 
 def _of_call(kind: Kind, place: int, choice: Choice) -> ChoiceBody | TextChoiceBody:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -50,7 +50,9 @@ class Seen:
         return all(self.statuses.get(each, ["queued"])[-1] in ENDED for each in ids)
 
 
-async def follow(api: Api, seen: Seen, path: str = "/v1/events", **headers: str) -> AsyncIterator[None]:
+async def follow(
+    api: Api, seen: Seen, path: str = "/v1/events", **headers: str
+) -> AsyncGenerator[None, None]:
     """Read the stream from where ``seen`` is; yields after each frame."""
     if seen.cursor is not None:
         headers["Last-Event-ID"] = seen.cursor
