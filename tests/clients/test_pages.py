@@ -30,6 +30,15 @@ def test_the_page_names_the_versions_that_are_pinned() -> None:
         assert f"{name} {version}" in PAGE or name.removeprefix("npm ") in BESIDES, f"{name} {version}"
 
 
+def test_what_is_pinned_can_be_installed() -> None:
+    constraints = ROOT / "tests" / "clients" / "constraints.txt"
+    held = dict(line.split("==") for line in constraints.read_text().splitlines() if "==" in line)
+    versions = {name.lower().replace("_", "-"): version for name, version in held.items()}
+    for name, version in pinned().items():
+        if not name.startswith("npm "):
+            assert versions[name.lower().replace("_", "-")] == version, name
+
+
 def test_every_example_is_run_and_listed() -> None:
     programs = {path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".mjs")}
     assert programs == set(PRINTS)
