@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
-from contextlib import AbstractContextManager, aclosing, suppress
+from contextlib import AbstractContextManager, aclosing, nullcontext, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -137,14 +137,18 @@ class Streams:
         *,
         farewells: Farewells = OURS,
         headers: Mapping[str, str] = MappingProxyType({}),
+        placed: bool = False,
     ) -> web.StreamResponse:
         """Answer with frames, and with one that says why they ended if that is not their end.
+
+        ``placed`` says that there is a place for it already.
 
         Raises:
             TooManyStreams: there is no place for it.
         """
         response = web.StreamResponse(headers={**HEADERS, **headers})
-        with self.place(tenant), suppress(ConnectionError):  # the client has gone
+        place = nullcontext() if placed else self.place(tenant)
+        with place, suppress(ConnectionError):  # the client has gone
             writer = await response.prepare(request)
             assert writer is not None
             sender = Sender(

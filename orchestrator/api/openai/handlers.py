@@ -175,7 +175,8 @@ class OpenAIHandlers(ServingHandlers):
         asked = asked.only(given(body, CHAT_TABLE, target))
         turns = turns_of(asked.messages)
         if target == "planner":
-            task = chat_task(asked, conversation_of(turns), self._service.find_planner)
+            planned = asked.model_copy(update={"model": name})
+            task = chat_task(planned, conversation_of(turns), self._service.find_planner)
             return await self._planned(request, asked, task, "chat")
         able, model = await self._able(name)
         return await self._passed(

@@ -59,6 +59,8 @@ def chat_calls(
         UnsupportedParameter: it asks for what the engine cannot do.
         InvalidParameter: a part of it is malformed.
     """
+    if not turns:
+        raise InvalidParameter("it says nothing, so nothing is asked", "messages")
     if turns[-1].role == "assistant" and not able.assistant_prefill:
         raise UnsupportedParameter("the engine cannot go on with an assistant's text", turns[-1].param)
     tops = _tops(request)

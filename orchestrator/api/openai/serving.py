@@ -73,8 +73,7 @@ class ServingHandlers(SubmittingHandlers):
         progress = asked.own.progress or self._service.settings.chat_progress
         wanted = Wanted(asked.own.content, asked.stops, wish.form is not None, progress)
         with ExitStack() as held:
-            if not asked.stream:
-                held.enter_context(self._streams.place(wish.tenant))
+            held.enter_context(self._streams.place(wish.tenant))
             storing = self._submitted(request, wish)
             async with attended(self._service, storing, keep=wish.idempotency_key is not None) as attendance:
                 task = attendance.task
@@ -84,7 +83,13 @@ class ServingHandlers(SubmittingHandlers):
                     chunks = Chunks(_id(kind, task.id), asked.model, kind, asked.with_usage)
                     frames = Stream(self._service, task, chunks, wanted).frames(attendance)
                     return await self._streams.send_frames(
-                        request, task.tenant, task.id, frames, farewells=FAREWELLS, headers=headers
+                        request,
+                        task.tenant,
+                        task.id,
+                        frames,
+                        farewells=FAREWELLS,
+                        headers=headers,
+                        placed=True,
                     )
                 seen = Seen()
                 ended = await self._streams.until_closing(self._ended(task, seen))
@@ -134,7 +139,7 @@ class ServingHandlers(SubmittingHandlers):
                 if asked.stream:
                     async with arriving(self._service.engine, calls, seconds) as items:
                         chunks = Chunks(_id(kind, first.task), asked.model, kind, asked.with_usage)
-                        beginning = await anext(items)  # what is refused is refused before anything is sent
+                        beginning = await self._first(items)
                         frames = self._chunks(chunks, choices, beginning, items)
                         return await self._streams.send_frames(
                             request, first.tenant, first.task, frames, farewells=FAREWELLS
@@ -147,6 +152,13 @@ class ServingHandlers(SubmittingHandlers):
                 spent.tokens = tokens_of(choices)
         made = [_of_call(kind, place, choice) for place, choice in enumerate(choices)]
         return respond(_answer(kind, first.task, asked.model, made, usage_of_calls(choices)))
+
+    async def _first(self, items: Items) -> tuple[int, Chunk]:
+        """What comes first of calls: what is refused is refused before anything is sent. Raises Closing."""
+        first = await self._streams.until_closing(_next(items))
+        if first is None:
+            raise Closing(CLOSING)
+        return first
 
     async def _chunks(
         self, chunks: Chunks, choices: Sequence[Choice], beginning: tuple[int, Chunk], items: Items
@@ -212,6 +224,10 @@ def solved_body(
     choice = _choice(kind, 0, message, seen.finish(solution))
     usage, run = usage_of(solution, seen), run_of(solution)
     return _answer(kind, task.id, asked.model, [choice], usage, tier=tier, run=run)
+
+
+async def _next(items: Items) -> tuple[int, Chunk]:
+    return await anext(items)
 
 
 def _of_call(kind: Kind, place: int, choice: Choice) -> ChoiceBody | TextChoiceBody:

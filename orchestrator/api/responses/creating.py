@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
+from orchestrator.access.caller import Scope
 from orchestrator.api.callers import caller_of
 from orchestrator.api.events import Closing, TooSlow
 from orchestrator.api.exchange import header_of, respond
@@ -78,7 +79,13 @@ class CreatingHandlers(ServingHandlers):
         return response_of(task, asked, status)
 
     async def _response_stream(
-        self, request: web.Request, task: Task, following: Following, headers: Mapping[str, str]
+        self,
+        request: web.Request,
+        task: Task,
+        following: Following,
+        headers: Mapping[str, str],
+        *,
+        placed: bool = False,
     ) -> web.StreamResponse:
         return await self._streams.send_frames(
             request,
@@ -87,6 +94,7 @@ class CreatingHandlers(ServingHandlers):
             following.frames(),
             farewells=following.farewells,
             headers=headers,
+            placed=placed,
         )
 
     # -- planners ---------------------------------------------------------------------------------
@@ -96,7 +104,7 @@ class CreatingHandlers(ServingHandlers):
         asked, stream = read.parameters, read.parameters.stream
         wish = await self._response_wish(request, read)
         with ExitStack() as held:
-            if not stream and not asked.background:
+            if stream or not asked.background:
                 held.enter_context(self._streams.place(wish.tenant))
             async with self._attended_response(request, wish, read) as attendance:
                 task, kept = attendance.task, asked_of(attendance.task)
@@ -105,7 +113,7 @@ class CreatingHandlers(ServingHandlers):
                 headers = {"Location": f"/v1/responses/{PREFIX}{task.id}", TASK_HEADER: task.id}
                 if stream:
                     following = Following(self._service, task, kept)
-                    sent = await self._response_stream(request, task, following, headers)
+                    sent = await self._response_stream(request, task, following, headers, placed=True)
                     attendance.ended = following.ended or (kept.store and self._streams.closing)
                     return sent
                 if not asked.background:
@@ -149,6 +157,9 @@ class CreatingHandlers(ServingHandlers):
             task, asked = await self._response(request, response)
         except ResponseNotFound:
             raise PreviousResponseNotFound(response) from None
+        caller = caller_of(request)
+        if caller.key is None or task.submitted_by != caller.key:
+            caller.require(Scope.READ)  # the answer tells what was said
         if not task.status.terminal:
             raise PreviousResponseUnanswered(f"{response[:80]!r} has not ended", param)
         if task.solution is None:
@@ -202,7 +213,7 @@ class CreatingHandlers(ServingHandlers):
         async with spending as spent:
             try:
                 async with arriving(self._service.engine, [call], seconds) as items:
-                    first = await anext(items)  # what is refused is refused before anything is sent
+                    first = await self._first(items)
                     events = passed.events(first, items)
                     if read.parameters.stream:
                         return await self._streams.send_frames(

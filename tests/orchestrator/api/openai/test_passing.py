@@ -394,3 +394,16 @@ async def test_what_begins_no_call_is_said_all_the_same(open_api: Open) -> None:
         chunks = chunks_in(await lines(api, model="tiny-1", tools=[TOOL]))
     assert joined(chunks, "content") == "".join(said)
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+async def test_who_waits_for_the_first_word_is_told_that_the_process_ends(open_api: Open, path: str) -> None:
+    closing, engine = asyncio.Event(), Led("Bern.")
+    async with open_api(engine, closing=closing) as api:
+        said = {"messages": QUESTION} if "chat" in path else {"input": "x"}
+        body = {"model": "anabranch/engine", "stream": True, **said}
+        asking = asyncio.create_task(api.call("POST", path, json=body))
+        await until(lambda: bool(engine._led._waiters))
+        closing.set()
+        reply = await asyncio.wait_for(asking, 20)
+    assert (reply.status, reply.error) == (503, "closing")

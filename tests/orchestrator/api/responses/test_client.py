@@ -9,7 +9,9 @@ import openai
 import pytest
 from pydantic import BaseModel
 
+from orchestrator.access.caller import Scope
 from orchestrator.runtime.nodes import NodeKind
+from orchestrator.settings import Settings
 from storage.events import EventType
 from tests.orchestrator.api.conftest import Api, Open, slow
 from tests.orchestrator.api.openai.test_passing import END, Scripted
@@ -264,3 +266,35 @@ async def test_a_call_that_began_again_is_told_once(open_api: Open, stream: bool
     assert (response.status, response.output_text) == ("completed", "Bern" if stream else "Rome")
     if not stream:
         assert response.output[0].summary[0].text == "Hm."
+
+
+async def test_who_may_not_read_goes_on_only_with_what_it_has_asked(api: Api) -> None:
+    theirs = await api.key("a", id="reads")
+    ours = await api.key("a", Scope.SUBMIT, id="asks")
+    async with client(api, theirs) as reading, client(api, ours) as asking:
+        first = await reading.responses.create(model="anabranch/direct", input="The code is 17.")
+        with pytest.raises(openai.PermissionDeniedError):
+            await asking.responses.create(
+                model="anabranch/direct", input="What is it?", previous_response_id=first.id
+            )
+        own = await asking.responses.create(model="anabranch/direct", input="x")
+        more = await asking.responses.create(model="anabranch/direct", input="y", previous_response_id=own.id)
+    assert more.status == "completed"
+
+
+async def test_nothing_begins_whose_stream_has_no_place(open_api: Open) -> None:
+    async with open_api(slow(), settings=Settings(streams=1, tenant_streams=1, grace_seconds=0.2)) as api:
+        held = {"model": "anabranch/direct", "input": "x", "stream": True}
+        async with api.session.post("/v1/responses", json=held):
+            for path, body in (
+                ("/v1/responses", {"input": "x", "background": True}),
+                ("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}]}),
+            ):
+                asked = {"model": "anabranch/direct", "stream": True, **body}
+                assert (await api.call("POST", path, json=asked)).error == "too_many_streams"
+            assert len(await api.service.store.list(limit=10)) == 1
+
+
+async def test_an_input_that_says_nothing_is_refused(api: Api) -> None:
+    asked = {"model": "anabranch/engine", "input": [{"type": "reasoning"}]}
+    assert (await api.call("POST", "/v1/responses", json=asked)).status == 400
