@@ -172,10 +172,14 @@ class BatchHandlers:
         )
         with self._places.taken(file.tenant):
             await response.prepare(request)
+            left = file.size
             try:
                 async with aclosing(self._service.store.batches.read_file(file)) as parts:  # type: ignore[type-var]
                     async for part in parts:
                         await response.write(part)
+                        left -= len(part)
+                if left:
+                    raise no_file(file.id)  # it has been removed meanwhile
             except StorageError as error:
                 log.warning("a file broke off", file=file.id, code=error.code, error=str(error))
                 if request.transport is not None:

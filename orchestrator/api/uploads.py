@@ -10,6 +10,7 @@ from typing import IO, Any, TypeVar
 
 import structlog
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from orchestrator.api.problems import Overloaded, RequestTimeout, TooLarge
 from orchestrator.errors import InvalidRequest
@@ -64,6 +65,8 @@ async def received(request: web.Request, file: IO[bytes], *, most: int, seconds:
                 fields[part.name] = await _field(part, seconds)
     except web.RequestPayloadError:
         raise InvalidRequest("the form is cut short") from None
+    except HttpProcessingError:
+        raise InvalidRequest("the body is no form: the headers of a part cannot be read") from None
     except (ValueError, AssertionError, RuntimeError) as error:  # as aiohttp says it
         raise InvalidRequest(f"the body is no form: {error}") from None
     return _upload(name, fields)

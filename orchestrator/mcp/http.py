@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ from orchestrator.api.hosts import Hosts, Origins
 from orchestrator.api.limits import LIMITS, Limits
 from orchestrator.api.metrics import CONTENT_TYPE, HttpMeters, metrics
 from orchestrator.api.observing import answering, observed
+from orchestrator.api.places import TooManyStreams
 from orchestrator.api.problems import Draining, problems
 from orchestrator.api.routes import EVENTS, JSON, bound, route
 from orchestrator.api.streams import HEARTBEAT_SECONDS, Streams
@@ -33,6 +35,8 @@ from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.service import Service
 
 PATH = "/mcp"
+
+SESSION = "Mcp-Session-Id"
 
 ASKED = "anabranch.asked"
 """Where the scope of a request says who asks."""
@@ -61,6 +65,8 @@ class Handlers(HealthHandlers):
             max_request_body_size=service.settings.max_body_bytes,
             max_sessions=service.settings.streams,
         )
+        self._most_of_tenant = service.settings.tenant_streams
+        self._session_tenants: dict[str, str] = {}
 
     @route("POST", PATH, (200, "What was asked for.", {EVENTS: {}}), scope=None, keyed=True, takes={JSON: {}})
     async def post(self, request: web.Request) -> web.StreamResponse:
@@ -118,13 +124,31 @@ class Handlers(HealthHandlers):
         task = asyncio.current_task()
         assert task is not None
         self._passing.add(task)
+        name = EVERYBODY if tenant is None else tenant
         try:
-            with self._places.taken(EVERYBODY if tenant is None else tenant):
-                return await pass_on(
+            with self._places.taken(name):
+                self._check_sessions(request, name)
+                response = await pass_on(
                     self._manager.handle_request, request, left, **{ASKED: asked}, **_user(caller)
                 )
         finally:
             self._passing.discard(task)
+        if SESSION not in request.headers and (session := response.headers.get(SESSION)) is not None:
+            self._session_tenants[session] = name
+        return response
+
+    def _check_sessions(self, request: web.Request, tenant: str) -> None:
+        """Leave room for the sessions of other tenants: one that nobody ends stays for half an hour.
+
+        Raises:
+            TooManyStreams: the tenant has as many as it may have.
+        """
+        if SESSION in request.headers:
+            return
+        is_open = self._manager._server_instances  # which says it nowhere else
+        self._session_tenants = {each: of for each, of in self._session_tenants.items() if each in is_open}
+        if Counter(self._session_tenants.values())[tenant] >= self._most_of_tenant:
+            raise TooManyStreams(f"{self._most_of_tenant} sessions of tenant {tenant!r} are open; end one")
 
     def _run(self, caller: Caller, request: TaskRequest) -> Run:
         if self._draining.is_set():

@@ -6,11 +6,12 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import aclosing, asynccontextmanager, closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aiohttp
 import openai
 import pytest
 from openai import AsyncOpenAI
@@ -20,6 +21,7 @@ from orchestrator.api import batching
 from orchestrator.batches import driving, working
 from orchestrator.settings import Settings
 from storage.accounts import Limits
+from storage.batches import PART, File
 from storage.keys import account_of_key
 from storage.tasks import Priority, TaskStatus
 from tests.orchestrator.api.conftest import Api, Open, slow
@@ -537,6 +539,45 @@ async def test_what_is_no_form_is_refused(api: Api, data: bytes) -> None:
     reply = await api.call("POST", "/v1/files", **given)
     assert reply.status == 400
     assert (await api.get("/v1/files")).body["data"] == []
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"".join(b"X-%d: y\r\n" % each for each in range(5_000)),
+        b"X: " + b"y" * 100_000 + b"\r\n",
+        b"no header\r\n",
+        b'Content-Disposition: form-data; name="purpose"\r\nContent-Length: -1\r\n',
+        b'Content-Disposition: form-data; name="purpose"\r\nContent-Length: x\r\n',
+        b'Content-Disposition: form-data; name="purpose"\r\nContent-Transfer-Encoding: base64\r\n',
+        b'Content-Disposition: form-data; name="purpose"\r\nContent-Type: multipart/mixed\r\n',
+        b'Content-Disposition: form-data; name="purpose"\r\nContent-Type: multipart/mixed; boundary=y\r\n',
+    ],
+    ids=["many", "long", "none", "negative", "wordy", "encoded", "unbound", "nested"],
+)
+async def test_what_stands_before_a_part_is_refused_if_it_is_wrong(api: Api, head: bytes) -> None:
+    data = b"--x\r\n" + head + b"\r\nbatch\r\n--x--\r\n"
+    given = with_headers({**form(), "data": data}, Authorization="Bearer none")
+    given["headers"]["Content-Type"] = "multipart/form-data; boundary=x"
+    assert (await api.call("POST", "/v1/files", **given)).status == 400
+
+
+async def test_a_file_that_goes_while_it_is_read_breaks_off(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with client(api) as to:
+        file = await to.files.create(file=b"x" * (3 * PART), purpose="batch")
+        store = api.service.store.batches
+        read = store.read_file
+
+        async def until_gone(known: File) -> AsyncIterator[bytes]:
+            async with aclosing(read(known)) as parts:
+                yield await anext(parts)
+            await store.remove_file(known.id, None)
+
+        monkeypatch.setattr(store, "read_file", until_gone)
+        with pytest.raises(aiohttp.ClientError):
+            await api.get(f"/v1/files/{file.id}/content")
 
 
 async def test_a_file_that_is_too_large_is_refused(open_api: Open, tmp_path: Path) -> None:

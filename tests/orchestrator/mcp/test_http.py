@@ -401,6 +401,26 @@ async def test_nobody_goes_on_with_the_session_of_another_key(offered: Offered) 
                 assert response.status == status
 
 
+async def test_sessions_that_a_tenant_leaves_open_leave_room_for_others(open_mcp: Open) -> None:
+    async with open_mcp(settings=Settings(tenant_streams=2, streams=4)) as offered:
+        keys = [await offered.key(tenant, id=tenant) for tenant in ("acme", "other")]
+        async with aiohttp.ClientSession(headers=HEADERS) as web:
+
+            async def begin(key: str) -> tuple[int, str]:
+                headers = {"Authorization": f"Bearer {key}"}
+                async with web.post(offered.url, json=INITIALIZE, headers=headers) as response:
+                    await response.read()
+                    return response.status, response.headers.get("Mcp-Session-Id", "")
+
+            begun = [await begin(keys[0]) for _ in range(5)]
+            assert [status for status, _ in begun] == [200, 200, 503, 503, 503]
+            assert (await begin(keys[1]))[0] == 200
+            headers = {"Authorization": f"Bearer {keys[0]}", "Mcp-Session-Id": begun[0][1]}
+            async with web.delete(offered.url, headers=headers) as response:
+                assert response.status == 200
+            assert (await begin(keys[0]))[0] == 200
+
+
 async def test_a_server_that_drains_takes_no_more(offered: Offered) -> None:
     async with offered.client() as client:
         offered.draining.set()
