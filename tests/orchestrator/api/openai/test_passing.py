@@ -158,26 +158,6 @@ async def test_calls_of_tools_and_their_results(open_api: Open, connect: Connect
     assert engine.calls[3].functions == ()
 
 
-async def test_a_call_that_a_model_writes_into_its_text_is_one(open_api: Open, connect: Connect) -> None:
-    written = 'I look.\n<tool_call>{"name": "look_up", "arguments": {"of": "Bern"}}</tool_call>'
-    engine = Scripted(Chunk(written[:9], tokens=3), Chunk(written[9:], tokens=9), END)
-    async with open_api(engine) as api:
-        client = connect(api)
-        said = await client.chat.completions.create(model="tiny-1", messages=QUESTION, tools=[TOOL])
-        chunks = chunks_in(await lines(api, model="tiny-1", tools=[TOOL]))
-        plain = await client.chat.completions.create(model="tiny-1", messages=QUESTION)
-    [choice] = said.choices
-    [call] = choice.message.tool_calls or []
-    assert (choice.message.content, choice.finish_reason) == ("I look.", "tool_calls")
-    assert json.loads(call.function.arguments) == {"of": "Bern"}  # type: ignore[union-attr]
-    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
-    assert "".join(delta.get("content") or "" for delta in deltas) == "I look."
-    assert [delta["tool_calls"] for delta in deltas if "tool_calls" in delta] == [
-        [{"index": 0, **call.to_dict()}]
-    ]
-    assert plain.choices[0].message.content == written
-
-
 async def test_log_probabilities(open_api: Open, connect: Connect) -> None:
     scores = (Logprob("Bé", -0.5, {"Bé": -0.5, "Zü": -1.0}),)
     engine = Scripted(Chunk("Bé", tokens=1, logprobs=scores), END)
@@ -362,7 +342,7 @@ async def test_the_tools_of_a_call_are_reserved_too(open_api: Open, connect: Con
         key = await api.key("a", id="one")
         await api.service.store.access.set_limits(account, Limits(tokens=2_000))
         api.service.access.forget()
-        tool = {**TOOL, "function": {**TOOL["function"], "description": "x" * 3_000}}
+        tool: Any = {**TOOL, "function": {**TOOL["function"], "description": "x" * 3_000}}
         with pytest.raises(openai.BadRequestError) as raised:
             await connect(api, key).chat.completions.create(
                 model="tiny-1", messages=QUESTION, max_tokens=100, tools=[tool]
