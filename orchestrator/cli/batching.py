@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -160,12 +162,42 @@ async def _written(out: Path | None) -> AsyncIterator[TextIO]:
         yield sys.stdout
         return
     part = out.with_name(f"{out.name}.part")
-    try:
-        file = await asyncio.to_thread(part.open, "w", encoding="utf-8", errors=CANNOT_BE_ENCODED, newline="")
-    except OSError as error:
-        raise InvalidRequest(f"--out: {part} cannot be written: {error}") from None
+    file = await asyncio.to_thread(_begun, part)
     try:
         yield file
+        await asyncio.to_thread(part.replace, out)  # while nobody else may write it
     finally:
         await asyncio.to_thread(file.close)
-    await asyncio.to_thread(part.replace, out)
+
+
+def _begun(part: Path) -> TextIO:
+    """An empty file that this process alone writes; it is free again when the process has ended.
+
+    Raises:
+        InvalidRequest: it cannot be written, or another process writes it.
+    """
+    while True:
+        try:
+            file = part.open("a", encoding="utf-8", errors=CANNOT_BE_ENCODED, newline="")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_at(file, part):
+                    file.truncate(0)
+                    return file
+            except BaseException:
+                file.close()
+                raise
+            file.close()  # whoever wrote it has just given it its name
+        except BlockingIOError:
+            raise InvalidRequest(
+                f"--out: another command writes {part}; wait for it, or name another file"
+            ) from None
+        except OSError as error:
+            raise InvalidRequest(f"--out: {part} cannot be written: {error}") from None
+
+
+def _is_at(file: TextIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cli.batching import _written
+from orchestrator.errors import InvalidRequest
 from tests.orchestrator.cli.test_commands import (
     Done,
     anabranch,
@@ -256,6 +258,20 @@ def until_written(tmp_path: Path, lines: int) -> None:
             return
         time.sleep(0.05)
     pytest.fail("nothing was written")
+
+
+async def test_two_commands_do_not_write_the_same_file(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    async with _written(out) as file:
+        file.write("first\n")
+        with pytest.raises(InvalidRequest, match="another command writes"):
+            async with _written(out):
+                pytest.fail("two write it")
+    assert out.read_text() == "first\n"
+    (tmp_path / "out.jsonl.part").write_text("what a killed command has left")
+    async with _written(out) as file:
+        file.write("second\n")
+    assert out.read_text() == "second\n"
 
 
 @pytest.fixture
