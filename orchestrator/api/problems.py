@@ -93,6 +93,9 @@ class Unexpected(AnabranchError):
 _CODES = {404: "not_found", 405: "method_not_allowed", 417: "expectation_failed"}
 _ANY_OTHER = "http_error"
 
+_OF_CLIENTS = ("/chat/completions", "/completions", "/responses", "/models", "/files", "/batches")
+"""Where clients of OpenAI's protocol ask whose base URL lacks the version."""
+
 
 def codes() -> frozenset[str]:
     """The codes of all errors that are known by now, which are few whatever clients send."""
@@ -178,6 +181,8 @@ def problem_of(error: AnabranchError) -> ErrorBody:
 def http_problem(request: web.BaseRequest, error: web.HTTPException) -> web.Response:
     """The response to what the HTTP server itself refuses."""
     message = f"{request.method} {request.path}: {error.reason}"
+    if isinstance(error, web.HTTPNotFound) and request.path.startswith(_OF_CLIENTS):
+        message += "; the base URL of a client of OpenAI's ends with /v1 here"
     if isinstance(error, web.HTTPMethodNotAllowed):
         message += f"; allowed: {', '.join(sorted(error.allowed_methods))}"
     response = problem(error.status, _CODES.get(error.status, _ANY_OTHER), message)

@@ -205,3 +205,11 @@ async def test_a_request_with_everything_is_kept_as_given(api: Api) -> None:
         "budget": request["budget"],
     }
     assert (task["seed"], task["tenant"]) == (7, "t")
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/responses", "/models"])
+async def test_a_base_url_without_the_version_is_told_what_is_right(open_api: Open, path: str) -> None:
+    async with open_api(work=False) as api:
+        reply = await api.call("POST", path, json={})
+        assert (reply.status, reply.error) == (404, "not_found")
+        assert "ends with /v1" in reply.message
