@@ -6,10 +6,11 @@ No other is known, and none is ignored in silence.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -142,7 +143,7 @@ def given(body: Mapping[str, Any], table: Mapping[str, Rule], target: Target) ->
     honoured: dict[str, Any] = {}
     for name, value in body.items():
         if (rule := table.get(name)) is None:
-            raise InvalidParameter("no such parameter is known here", name[:40])
+            raise InvalidParameter(f"no such parameter is known here{_similar(name, table)}", name[:40])
         if value is None:
             continue
         match rule.fate(target):
@@ -169,7 +170,30 @@ def validated(model: type[M], values: Mapping[str, Any]) -> M:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         message = str(first["msg"]).removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            known = _fields_at(model, first["loc"][:-1])
+            message = f"no such member is known here{_similar(str(first['loc'][-1]), known)}"
+            message += f" (known are: {', '.join(known)})" if known else ""
         raise InvalidParameter(message[:1].lower() + message[1:], place_of(first["loc"])) from None
+
+
+def _similar(name: str, known: Iterable[str]) -> str:
+    """Which known name may have been meant, as the end of a message; empty if none is similar."""
+    close = difflib.get_close_matches(name[:40], known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _fields_at(model: type[BaseModel], location: Iterable[int | str]) -> list[str]:
+    """The members that a model has at a place inside of it; none where that is no single model."""
+    at = model
+    for each in location:
+        field = at.model_fields.get(each) if isinstance(each, str) else None
+        kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+        models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if len(models) != 1:
+            return []
+        [at] = models
+    return [field.alias or name for name, field in at.model_fields.items()]
 
 
 def place_of(location: Iterable[int | str]) -> str:

@@ -9,7 +9,7 @@ import pytest
 from openai.types import completion_create_params
 from openai.types.chat import completion_create_params as chat_params
 
-from orchestrator.api.openai.parameters import CHAT, COMPLETIONS, Fate, Rule, given
+from orchestrator.api.openai.parameters import CHAT, COMPLETIONS, Fate, Rule, given, validated
 from orchestrator.api.openai.refusals import InvalidParameter, UnsupportedParameter
 from orchestrator.api.openai.schemas import ChatRequest, CompletionRequest, Parameters
 
@@ -80,6 +80,21 @@ def test_an_unknown_parameter_is_never_ignored() -> None:
     with pytest.raises(InvalidParameter) as raised:
         given({"top_k": 3}, CHAT, "engine")
     assert raised.value.param == "top_k"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"temprature": 1}, "temprature: no such parameter is known here; did you mean temperature?"),
+        ({"anabranch": {"option": {"n": 3}}}, "anabranch.option: no such member is known here"),
+        ({"anabranch": {"budgte": {}}}, "did you mean budget?"),
+    ],
+)
+def test_what_is_mistyped_is_told_what_is_known(wrong: dict[str, Any], told: str) -> None:
+    body = {"model": "anabranch/vote", "messages": [{"role": "user", "content": "?"}], **wrong}
+    with pytest.raises(InvalidParameter) as caught:
+        validated(ChatRequest, given(body, CHAT, "planner"))
+    assert told in str(caught.value)
 
 
 def test_idle_values_are_of_their_type() -> None:
