@@ -19,7 +19,7 @@ from orchestrator.batches.lines import FIELDS, Line, read_lines
 from orchestrator.batches.records import Record, is_csv, read_records
 from orchestrator.batches.results import CANNOT_BE_ENCODED, Result, csv_header, result_of
 from orchestrator.batches.running import running
-from orchestrator.cli.ending import INTERRUPTED, run_here
+from orchestrator.cli.ending import INTERRUPTED, TERMINATED, run_here
 from orchestrator.cli.saying import clear, tell
 from orchestrator.cli.solving import Inputs, handing_back, opened
 from orchestrator.cli.tallying import Tally, shown
@@ -97,8 +97,7 @@ def batch_here(
     Raises:
         InvalidRequest: the file or an option is wrong, or two lines have the same id.
         Unavailable: the engine or the database cannot be used.
-        HandedBack: a SIGTERM came.
-        typer.Exit: a line has no answer, or Ctrl-C was pressed.
+        typer.Exit: a line has no answer, or Ctrl-C or a SIGTERM came.
     """
     records, toolbox = files.records(), inputs.toolbox(settings)
     tally = Tally(len(records))
@@ -123,7 +122,7 @@ def batch_here(
         raise typer.Exit(INTERRUPTED) from None
     except HandedBack:
         tell(f"interrupted: {tally.told()}; {_way_on(settings)}")
-        raise
+        raise typer.Exit(TERMINATED) from None
     if not quiet:
         where = "" if files.out is None else f"; written to {files.out}"
         tell(f"{tally.told()}{where}")

@@ -177,9 +177,11 @@ def engine_model(name: str, pool: PoolSnapshot) -> EngineModel:
     found = exact or [each for each in models if name.casefold() in short_forms(each.name)]
     if len(found) == 1:
         return EngineModel(name, found[0].name, found[0].role)
-    known = ", ".join([*(each.id for each in PLANNERS.values()), ENGINE, *(each.name for each in models)])
+    known = [*(each.id for each in PLANNERS.values()), ENGINE, *(each.name for each in models)]
     what = "several models go by" if found else "there is no model"
-    raise ModelNotFound(f"{what} {name[:80]!r}; known here: {known}")
+    meant = f"{PREFIX}{name}"
+    hint = f"; did you mean {meant}?" if meant in known else ";"
+    raise ModelNotFound(f"{what} {name[:80]!r}{hint} known here: {', '.join(known)}")
 
 
 def short_forms(name: str) -> Iterator[str]:

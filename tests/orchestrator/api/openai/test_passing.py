@@ -95,6 +95,8 @@ async def test_models_are_listed(open_api: Open, connect: Connect) -> None:
             await client.models.retrieve("anabranch/nothing")
         with pytest.raises(openai.NotFoundError):
             await client.chat.completions.create(model="gpt-17", messages=QUESTION)
+        with pytest.raises(openai.NotFoundError, match=r"did you mean anabranch/vote\?"):
+            await client.chat.completions.create(model="vote", messages=QUESTION)
     assert listed[:3] == ["anabranch/auto", "anabranch/direct", "anabranch/adaptive"]
     assert listed[-2:] == ["anabranch/engine", "acme/tiny-1"]
     assert (raised.value.code, raised.value.param) == ("model_not_found", "model")
