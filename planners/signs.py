@@ -81,7 +81,7 @@ _CODE = _compiled(
     rf"|\b(?:{wording.CODE})s?\b"
 )
 _COMPUTATION = _compiled(
-    rf"\d[\d.,]*\s*[-+*/^×÷]\s*[\d(](?:[-+*/^×÷().,\d\s]*[\d)])?|\d\s*=|=\s*[-\d(]|\w\s*=\s*\w"
+    rf"\d[\d.,]*\s*[-+*/^×÷]\s*[\d(]|\d\s*=|=\s*[-\d(]|\w\s*=\s*\w"
     r"|\d\s*(?:%|percent|prozent|pour ?cent|por ciento|per cento) (?:of|von|de|di|des|dei|du) "
     r"(?:\w+ )?[$€£]?\d"
     rf"|\d (?:{wording.BETWEEN_NUMBERS})\b(?=.{{0,12}}\d|.{{0,3}}$)"

@@ -108,7 +108,7 @@ def reason(played: Played) -> Any:
     ("question", "method", "why"),
     [
         (Question("Which?", choices=("this", "that")), "vote", "it offers choices"),
-        (Question("What is 17 * 23?"), "vote", "it asks for a computation: '17 * 23'"),
+        (Question("What is 17 * 23?"), "vote", "it asks for a computation: '17 * 2'"),
         (
             Question("Ann has 3 apples and eats 1. How many are left?"),
             "vote",
