@@ -9,7 +9,7 @@ are nothing but those results, in the order of the lines.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -255,8 +255,10 @@ class Batches(ABC):
         """Ask that a batch ends; who drives it sees that soon. One that has ended stays as it is."""
 
     @abstractmethod
-    async def claim(self, owner: str, lease_seconds: float) -> HeldBatch | None:
-        """Take the oldest open batch that nobody drives; None if there is none."""
+    async def claim(
+        self, owner: str, lease_seconds: float, *, without: Collection[str] = ()
+    ) -> HeldBatch | None:
+        """Take the oldest open batch that nobody drives, of no tenant ``without``; None if there is none."""
 
     @abstractmethod
     async def done(self, batch_id: str) -> frozenset[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 
 from typing_extensions import override
@@ -155,11 +155,13 @@ class MemoryBatches(Batches):
         return await self.get(batch_id, tenant)
 
     @override
-    async def claim(self, owner: str, lease_seconds: float) -> HeldBatch | None:
+    async def claim(
+        self, owner: str, lease_seconds: float, *, without: Collection[str] = ()
+    ) -> HeldBatch | None:
         now = time.time()
         for batch_id in sorted(self._batches):
             each = self._batches[batch_id]
-            if each.status.terminal or (each.lease_expires_at or 0.0) >= now:
+            if each.status.terminal or (each.lease_expires_at or 0.0) >= now or each.tenant in without:
                 continue
             fence = each.lease_fence + 1
             self._batches[batch_id] = replace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, suppress
@@ -25,7 +26,7 @@ from orchestrator.structured import task_group
 from orchestrator.tasks.requests import parse
 from orchestrator.tasks.service import Service
 from storage.batches import BatchStatus, FileNotFound, HeldBatch, LineResult, Noted
-from storage.errors import StorageError
+from storage.errors import JournalDamaged, StorageError
 from storage.listing import Place
 from storage.tasks import NewTask, Priority, Task, TaskStatus
 
@@ -187,7 +188,8 @@ class Driver:
                 result = await self._told(item, task)  # meanwhile, there may be another list
                 self._results.append(result)
         except AnabranchError as error:
-            if error.http_status >= 500 and not isinstance(error, TaskFailed):
+            its_own = isinstance(error, TaskFailed) or error.code == JournalDamaged.code
+            if error.http_status >= 500 and not its_own:
                 raise
             body = self._endpoint.refusal(error)
             self._results.append(answered(item, error.http_status, self.batch_id, body, tokens=(0, 0)))
@@ -296,12 +298,12 @@ class Driver:
             self._stop.set()
 
     async def _check_key(self) -> None:
-        """Let the batch end if the key that asked for it was revoked."""
+        """Let the batch end if the key that asked for it was revoked, or has expired."""
         name = self._held.batch.submitted_by
         if name is None:
             return
         key = await self._service.store.access.key(name)
-        if key is None or key.revoked_at is not None:
+        if key is None or key.revoked_at is not None or (key.expires_at or math.inf) <= time.time():
             await self._store.request_cancel(self.batch_id, None)
 
     async def _end(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -34,6 +35,9 @@ LEAVING_SECONDS = 5.0
 DRIVEN = 64
 """The most batches that a process drives at a time; the others wait."""
 
+DRIVEN_OF_TENANT = 8
+"""The most of them that are of one tenant, so that those of others begin soon."""
+
 
 class Batching:
     """Files and batches over one service. ``endpoints`` are the paths at which lines can be asked.
@@ -47,7 +51,7 @@ class Batching:
         self._store = service.store.batches
         self._endpoints = endpoints
         self._awake = asyncio.Event()
-        self._driving: dict[asyncio.Task[None], str] = {}
+        self._driving: dict[asyncio.Task[None], Batch] = {}
         self._tidied_at = float("-inf")
 
     @property
@@ -160,7 +164,12 @@ class Batching:
                     await self._awake.wait()
 
     async def _claimed(self) -> HeldBatch | None:
-        return await self._store.claim(self._service.owner, self._service.settings.lease_seconds)
+        of_tenants = Counter(batch.tenant for batch in self._driving.values())
+        return await self._store.claim(
+            self._service.owner,
+            self._service.settings.lease_seconds,
+            without=[tenant for tenant, driven in of_tenants.items() if driven >= DRIVEN_OF_TENANT],
+        )
 
     async def _tidy(self) -> None:
         if time.monotonic() >= self._tidied_at + TIDY_SECONDS:
@@ -169,7 +178,7 @@ class Batching:
 
     def _take(self, held: HeldBatch) -> None:
         task = asyncio.create_task(self._drive(held), name=f"batch {held.batch.id}")
-        self._driving[task] = held.batch.id
+        self._driving[task] = held.batch
         task.add_done_callback(self._has_ended)
 
     def _has_ended(self, task: asyncio.Task[None]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from sqlalchemy import (
@@ -87,10 +87,13 @@ class SqlBatches(SqlFiles):
         return await self._database.write(body)
 
     @override
-    async def claim(self, owner: str, lease_seconds: float) -> HeldBatch | None:
+    async def claim(
+        self, owner: str, lease_seconds: float, *, without: Collection[str] = ()
+    ) -> HeldBatch | None:
         def free(connection: Connection) -> ColumnElement[bool]:
             lease = batches.c.lease_expires_at
-            return and_(IS_OPEN, or_(lease.is_(None), lease < now(connection)))
+            others = batches.c.tenant.not_in(sorted(without))
+            return and_(IS_OPEN, others, or_(lease.is_(None), lease < now(connection)))
 
         def waits(connection: Connection) -> bool:
             return (

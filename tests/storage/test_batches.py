@@ -236,6 +236,17 @@ async def test_two_processes_share_batches(database_url: str) -> None:
         assert len(taken) + rest == 6
 
 
+async def test_a_batch_of_another_tenant_may_be_claimed_before(store: Store) -> None:
+    for number, tenant in enumerate("aab"):
+        await a_file(store, f"file-{number}", tenant=tenant)
+        await a_batch(store, f"batch_{number}", tenant=tenant, input_file_id=f"file-{number}")
+    found = await store.batches.claim("me", LONG, without=["a"])
+    assert found is not None
+    assert found.batch.id == "batch_2"
+    assert await store.batches.claim("me", LONG, without=["a"]) is None
+    assert (await held(store)).batch.id == "batch_0"
+
+
 async def test_pruning_spares_what_is_needed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     await a_file(store, "file-1")
     await a_file(store, "file-2", lasts=-1.0)

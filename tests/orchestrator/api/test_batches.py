@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, closing
 from itertools import pairwise
 from pathlib import Path
@@ -398,6 +399,32 @@ async def test_a_batch_ends_when_its_key_is_revoked(open_api: Open) -> None:
             assert (await until(later, made.id)).status == "cancelled"
 
 
+async def test_a_batch_ends_when_its_key_expires(open_api: Open) -> None:
+    settings = Settings(grace_seconds=0.2, lease_seconds=0.6)
+    async with open_api(slow(), settings=settings) as api:
+        key = await api.key("a", id="key-a", expires_at=time.time() + 4.0)
+        other = await api.key("a", id="key-b")
+        async with client(api, key) as to, client(api, other) as later:
+            made = await started(to, line("a"))
+            assert (await until(later, made.id)).status == "cancelled"
+
+
+async def test_the_batches_of_one_tenant_do_not_hold_up_those_of_others(
+    open_api: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "DRIVEN_OF_TENANT", 1)
+    async with open_api(slow(), settings=Settings(grace_seconds=0.2)) as api:
+        keys = await api.key("a"), await api.key("b")
+        async with client(api, keys[0]) as one, client(api, keys[1]) as other:
+            first, second = await started(one, line("a")), await started(one, line("b"))
+            theirs = await started(other, line("c"))
+            await until(other, theirs.id, lambda batch: batch.status == "in_progress")
+            await until(one, first.id, lambda batch: batch.status == "in_progress")
+            assert (await one.batches.retrieve(second.id)).status == "validating"
+            await one.batches.cancel(first.id)
+            await until(one, second.id, lambda batch: batch.status == "in_progress")
+
+
 async def test_another_process_goes_on_with_a_batch(open_api: Open) -> None:
     lines = [line(f"{number}") for number in range(8)]
     async with open_api(work=False) as first, client(first) as to:
@@ -570,8 +597,8 @@ async def test_a_file_that_goes_while_it_is_read_breaks_off(
         store = api.service.store.batches
         read = store.read_file
 
-        async def until_gone(known: File) -> AsyncIterator[bytes]:
-            async with aclosing(read(known)) as parts:
+        async def until_gone(known: File) -> AsyncGenerator[bytes, None]:
+            async with aclosing(read(known)) as parts:  # type: ignore[type-var]
                 yield await anext(parts)
             await store.remove_file(known.id, None)
 
