@@ -319,7 +319,7 @@ def test_a_tool_that_is_none_is_refused(anabranch: Any, name: str, says: str) ->
         (["solve", "x", "--planner", "vote", "--option", "m=1"], "m: "),
         (["solve", "x", "--temperature", "9"], "sampling.temperature"),
         (["solve", "x", "--priority", "high"], "'interactive' or 'batch'"),
-        (["solve", "x", "--deadline", "soon"], "a number of seconds, or a time"),
+        (["solve", "x", "--deadline", "soon"], "a number of seconds above 0, or a time"),
         (["solve", "x", "--deadline", "-1"], "deadline"),
         (["solve", "x", "--budget-tokens", "0"], "budget.tokens"),
         (["solve", "x", "--context", "@/nowhere/at/all"], "/nowhere/at/all"),
