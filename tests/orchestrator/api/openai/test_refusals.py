@@ -65,7 +65,7 @@ async def test_what_stands_before_the_handlers_refuses_in_their_shape(open_api: 
                 "too_large",
                 "invalid_request_error",
             )
-        await api.service.store.access.set_limits(account_of_key("one"), Limits(rate=0.001, burst=1))
+        await api.service.store.access.set_limits(account_of_key("one"), Limits(rate=0.02, burst=1))
         api.service.access.forget()
         replies = [await asked(api, each, await owned(api, each), **bearer(key)) for each in THEIRS]
         for reply in replies[1:]:
