@@ -37,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         answers[f"box {box}?"] = known or guessed
     file = tmp_path_factory.mktemp("answers") / "answers.json"
     file.write_text(json.dumps(answers))
-    given = ("--port", "0", "--decode-rate", "400", "--answers", str(file))
+    given = ("--port", "0", "--decode-rate", "20", "--answers", str(file))
     with started(
         [sys.executable, "-m", "workers.engines.simulator", *given], stdout=subprocess.PIPE
     ) as process:

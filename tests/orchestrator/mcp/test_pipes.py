@@ -96,8 +96,13 @@ def two_pipes() -> Iterator[tuple[Wire, int, int]]:
 
 
 @asynccontextmanager
-async def assisted(engine: Engine | None = None, *, fails: int = 0) -> AsyncIterator[Assistant]:
-    """A client at the pipes of a server of this process; the first ``fails`` openings of a service fail."""
+async def assisted(
+    engine: Engine | None = None, *, fails: int = 0, takes: float = 0.0
+) -> AsyncIterator[Assistant]:
+    """A client at the pipes of a server of this process; the first ``fails`` openings of a service fail.
+
+    An opening ``takes`` some seconds after it has told how far it is.
+    """
     failures = iter(range(fails))
 
     @asynccontextmanager
@@ -105,6 +110,7 @@ async def assisted(engine: Engine | None = None, *, fails: int = 0) -> AsyncIter
         if next(failures, None) is not None:
             raise Unavailable("no disk", code="storage_full", http_status=503, retryable=True)
         on_progress(Progress(1_000_000, 2_000_000, "a mirror"))
+        await asyncio.sleep(takes)
         async with await open_store("memory") as store:
             settings = Settings.model_construct()
             service = Service(store, engine or Simulator(ANSWERS), planners=PLANNERS, settings=settings)
@@ -236,7 +242,7 @@ async def test_who_waits_for_an_engine_that_gets_ready_learns_how_far_that_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tools, "TICK_SECONDS", 0.02)
-    async with assisted(slow("")) as assistant:
+    async with assisted(slow(), takes=1.0) as assistant:
         await assistant.greet()
         await assistant.call(1, "solve", token="t", question="?", planner="direct")
         told = ""
