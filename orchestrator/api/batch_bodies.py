@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -126,6 +127,17 @@ class BatchesBody(BaseModel):
     first_id: str | None
     last_id: str | None
     has_more: bool = Field(description="Whether there are more: pass `last_id` as `after`.")
+
+
+def page(shown: Sequence[FileBody] | Sequence[BatchBody], limit: int) -> dict[str, Any]:
+    """The members of a page, where one more is shown than fits if there are more."""
+    data: tuple[FileBody | BatchBody, ...] = tuple(shown[:limit])
+    return {
+        "data": data,
+        "first_id": data[0].id if data else None,
+        "last_id": data[-1].id if data else None,
+        "has_more": len(shown) > len(data),
+    }
 
 
 class BatchRequest(BaseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from contextlib import aclosing
 
@@ -22,27 +21,25 @@ from orchestrator.api.batch_bodies import (
     FilesQuery,
     batch_body,
     file_body,
+    page,
 )
-from orchestrator.api.callers import caller_of, tenant_of
+from orchestrator.api.callers import caller_of, owner_of, tenant_of
 from orchestrator.api.exchange import is_name, json_body, query_of, respond
+from orchestrator.api.health import HealthHandlers
 from orchestrator.api.keeping import JSON_LINES, Imports
 from orchestrator.api.openai.parameters import validated
 from orchestrator.api.openai.refusals import OPENAI
-from orchestrator.api.parameters import TENANT
+from orchestrator.api.parameters import TENANT, one
 from orchestrator.api.places import Places, TooManyStreams
 from orchestrator.api.problems import Draining
 from orchestrator.api.routes import queries, route
 from orchestrator.api.uploads import FORM, pieces, received
 from orchestrator.batches.working import Batching
 from orchestrator.errors import translated
-from orchestrator.tasks.service import Service
 from storage.batches import BatchNotFound, FileInUse, FileNotFound, FilesFull, no_batch, no_file
 from storage.errors import StorageError
 
 log = structlog.get_logger()
-
-OF_NOBODY = "default"
-"""The tenant of what is made by a request that names none, as of tasks."""
 
 _SENT = {
     FORM: {
@@ -61,25 +58,9 @@ _SENT = {
 _CONTENT = {JSON_LINES: {"schema": {"type": "string", "description": "What is in the file."}}}
 
 
-def _one(what: str) -> tuple[dict[str, object], ...]:
-    """The parameters of a route that is about one thing."""
-    return (
-        {
-            "name": "id",
-            "in": "path",
-            "required": True,
-            "schema": {"type": "string", "minLength": 1},
-            "description": f"The id of the {what}.",
-        },
-        TENANT,  # type: ignore[return-value]
-    )
-
-
-class BatchHandlers:
+class BatchHandlers(HealthHandlers):
     """The part of the handlers that is about files and batches."""
 
-    _service: Service
-    _draining: asyncio.Event
     _places: Places
     _uploads: Imports
     _batching: Batching
@@ -99,9 +80,8 @@ class BatchHandlers:
     )
     async def upload_file(self, request: web.Request) -> web.Response:
         """Upload a file of questions for a batch."""
-        if self._draining.is_set():
-            raise Draining("this process is shutting down; try again")
-        tenant, settings = tenant_of(request) or OF_NOBODY, self._service.settings
+        self._check_open()
+        tenant, settings = owner_of(request), self._service.settings
         async with self._uploads.received(tenant):
             with tempfile.TemporaryFile(prefix="anabranch-upload-") as file:
                 upload = await received(
@@ -133,11 +113,7 @@ class BatchHandlers:
                 after=_place(query.after),
                 oldest_first=query.order == "asc",
             )
-        page = [file_body(each) for each in found[: query.limit]]
-        first, last = (page[0].id, page[-1].id) if page else (None, None)
-        return respond(
-            FilesBody(data=tuple(page), first_id=first, last_id=last, has_more=len(found) > len(page))
-        )
+        return respond(FilesBody(**page([file_body(each) for each in found], query.limit)))
 
     @route(
         "GET",
@@ -145,7 +121,7 @@ class BatchHandlers:
         (200, "The file.", FileBody),
         name="get_file",
         errors=(FileNotFound,),
-        parameters=_one("file"),
+        parameters=one("file"),
         scope=Scope.READ,
         errors_as=OPENAI,
     )
@@ -159,7 +135,7 @@ class BatchHandlers:
         (200, "What is in the file.", _CONTENT),
         name="get_file_content",
         errors=(FileNotFound, TooManyStreams),
-        parameters=_one("file"),
+        parameters=one("file"),
         head=False,
         scope=Scope.READ,
         errors_as=OPENAI,
@@ -194,7 +170,7 @@ class BatchHandlers:
         (200, "It is gone.", DeletedFileBody),
         name="delete_file",
         errors=(FileNotFound, FileInUse),
-        parameters=_one("file"),
+        parameters=one("file"),
         scope=Scope.SUBMIT,
         changes=True,
         errors_as=OPENAI,
@@ -224,11 +200,10 @@ class BatchHandlers:
     )
     async def create_batch(self, request: web.Request) -> web.Response:
         """Have each line of a file answered, when there is room."""
-        if self._draining.is_set():
-            raise Draining("this process is shutting down; try again")
+        self._check_open()
         asked = validated(BatchRequest, await json_body(request))
         batch = await self._batching.add(
-            tenant=tenant_of(request) or OF_NOBODY,
+            tenant=owner_of(request),
             endpoint=asked.endpoint,
             input_file_id=asked.input_file_id if is_name(asked.input_file_id) else "",
             window=asked.completion_window,
@@ -254,11 +229,7 @@ class BatchHandlers:
             found = await self._service.store.batches.list(
                 tenant, limit=query.limit + 1, after=_place(query.after)
             )
-        page = [batch_body(each) for each in found[: query.limit]]
-        first, last = (page[0].id, page[-1].id) if page else (None, None)
-        return respond(
-            BatchesBody(data=tuple(page), first_id=first, last_id=last, has_more=len(found) > len(page))
-        )
+        return respond(BatchesBody(**page([batch_body(each) for each in found], query.limit)))
 
     @route(
         "GET",
@@ -266,7 +237,7 @@ class BatchHandlers:
         (200, "The batch.", BatchBody),
         name="get_batch",
         errors=(BatchNotFound,),
-        parameters=_one("batch"),
+        parameters=one("batch"),
         scope=Scope.READ,
         errors_as=OPENAI,
     )
@@ -280,7 +251,7 @@ class BatchHandlers:
         (200, "The batch.", BatchBody),
         name="cancel_batch",
         errors=(BatchNotFound,),
-        parameters=_one("batch"),
+        parameters=one("batch"),
         scope=Scope.SUBMIT,
         changes=True,
         errors_as=OPENAI,

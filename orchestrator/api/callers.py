@@ -14,6 +14,9 @@ CALLER = web.RequestKey("caller", Caller)
 ABOUT = web.RequestKey("about", str)
 """The tenant that a request has turned out to be about."""
 
+OF_NOBODY = "default"
+"""The tenant of what is made by a request that names none, as of tasks."""
+
 MADE = web.RequestKey("made", str)
 """The id of what a request has made, as soon as that lasts."""
 
@@ -56,6 +59,15 @@ def tenant_of(request: web.Request, also: str | None = None) -> str | None:
     if about is not None:
         request[ABOUT] = about
     return about
+
+
+def owner_of(request: web.Request) -> str:
+    """The tenant of what a request makes: the one that it is about, if there is one.
+
+    Raises:
+        Forbidden, Contradiction, InvalidRequest: as for :func:`tenant_of`.
+    """
+    return tenant_of(request) or OF_NOBODY
 
 
 def claim(body: dict[str, Any], request: web.Request) -> None:

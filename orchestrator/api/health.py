@@ -9,6 +9,7 @@ from aiohttp import web
 from orchestrator.api.callers import is_known
 from orchestrator.api.exchange import respond
 from orchestrator.api.listening import trouble
+from orchestrator.api.problems import Draining
 from orchestrator.api.routes import route
 from orchestrator.bodies import VERSION, Check, HealthBody, LifeBody, ReadyBody
 from orchestrator.tasks.service import Service
@@ -20,6 +21,11 @@ class HealthHandlers:
     def __init__(self, service: Service, draining: asyncio.Event) -> None:
         self._service = service
         self._draining = draining
+
+    def _check_open(self) -> None:
+        """Take nothing new any more once the process is about to end. Raises Draining."""
+        if self._draining.is_set():
+            raise Draining("this process is shutting down; try again")
 
     @route(
         "GET",

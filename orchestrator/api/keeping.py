@@ -150,8 +150,7 @@ class KeepingHandlers(TaskHandlers):
     )
     async def import_(self, request: web.Request) -> web.Response:
         """Import a trace that `export` has written, under its id, for the tenant of the request."""
-        if self._draining.is_set():
-            raise Draining("this process is shutting down; try again")
+        self._check_open()
         tenant, limits = tenant_of(request), Limits(file_bytes=self._service.settings.max_import_bytes)
         async with self._imports.received(tenant):
             with tempfile.NamedTemporaryFile(prefix="anabranch-import-") as file:  # its user's alone

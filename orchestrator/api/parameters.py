@@ -35,14 +35,20 @@ LAST_EVENT_ID = header(
     example="3",
 )
 
-ONE: tuple[Parameter, ...] = (
-    {
-        "name": "id",
-        "in": "path",
-        "required": True,
-        "schema": {"type": "string", "minLength": 1},
-        "description": "The id of the task.",
-    },
-    TENANT,
-)
+
+def one(what: str) -> tuple[Parameter, ...]:
+    """The parameters of a route that is about one thing, by its id."""
+    return (
+        {
+            "name": "id",
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "minLength": 1},
+            "description": f"The id of the {what}.",
+        },
+        TENANT,
+    )
+
+
+ONE = one("task")
 """The parameters of a route that is about one task."""

@@ -16,7 +16,6 @@ from orchestrator.api.exchange import merge
 from orchestrator.api.finding import TaskHandlers
 from orchestrator.api.observing import caller_of_trace
 from orchestrator.api.places import turn
-from orchestrator.api.problems import Draining
 from orchestrator.api.streams import Streams
 from orchestrator.errors import Unavailable
 from orchestrator.tasks.requests import TaskRequest, parse
@@ -40,11 +39,6 @@ class SubmittingHandlers(TaskHandlers):
 
     _streams: Streams
     _submitting: asyncio.Semaphore
-
-    def _check_open(self) -> None:
-        """Take nothing new any more once the process is about to end. Raises Draining."""
-        if self._draining.is_set():
-            raise Draining("this process is shutting down; try again")
 
     def _turn(self) -> AbstractAsyncContextManager[None]:
         """Let only so many submissions be worked on, so that other requests wait for few of them."""

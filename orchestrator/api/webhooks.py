@@ -5,9 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from orchestrator.access.caller import Scope
-from orchestrator.api.callers import tenant_of
+from orchestrator.api.callers import owner_of, tenant_of
 from orchestrator.api.exchange import is_name, json_body, query_of, respond
-from orchestrator.api.parameters import TENANT
+from orchestrator.api.parameters import TENANT, one
 from orchestrator.api.routes import queries, route
 from orchestrator.api.webhook_bodies import (
     DeliveriesPage,
@@ -26,19 +26,7 @@ from orchestrator.tasks.service import Service
 from orchestrator.webhooks.registry import RegisterRequest, registration
 from storage.webhooks import TooManyWebhooks, WebhookDisabled, WebhookNotFound, no_delivery, not_found
 
-OF_NOBODY = "default"
-"""The tenant of what is registered by a request that names none, as of tasks."""
-
-ONE = (
-    {
-        "name": "id",
-        "in": "path",
-        "required": True,
-        "schema": {"type": "string", "minLength": 1},
-        "description": "The id of the endpoint.",
-    },
-    TENANT,
-)
+ONE = one("endpoint")
 """The parameters of a route that is about one endpoint."""
 
 DELIVERY = {
@@ -70,7 +58,7 @@ class WebhookHandlers:
     async def register_webhook(self, request: web.Request) -> web.Response:
         """Register an endpoint that is told when tasks end."""
         asked = registration(await json_body(request))
-        webhook = await self._service.webhooks.register(asked, tenant_of(request) or OF_NOBODY)
+        webhook = await self._service.webhooks.register(asked, owner_of(request))
         return respond(secret_body(webhook), 201, headers={"Location": f"/v1/webhooks/{webhook.id}"})
 
     @route(

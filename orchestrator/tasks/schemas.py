@@ -11,9 +11,6 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from jsonschema import Draft3Validator, Draft4Validator, Draft202012Validator
-from jsonschema.validators import validator_for
-
 _SCHEMA: Final = frozenset(
     (
         "additionalItems",
@@ -76,6 +73,10 @@ def check(schema: Mapping[str, Any]) -> None:
     """
     if not isinstance(schema.get("$schema", ""), str):
         raise ValueError("its $schema is not a text")  # noqa: TRY004 as pydantic takes it
+    # Importing it takes a program a tenth of a second, and most never see a schema.
+    from jsonschema import Draft3Validator, Draft4Validator, Draft202012Validator
+    from jsonschema.validators import validator_for
+
     draft = validator_for(schema, default=Draft202012Validator)
     if draft is Draft3Validator:
         raise ValueError("draft 3 is not supported; write it as one of 2020-12")

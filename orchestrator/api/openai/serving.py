@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
-from orchestrator.api.callers import caller_of, tenant_of
+from orchestrator.api.callers import caller_of, owner_of
 from orchestrator.api.events import Closing
 from orchestrator.api.exchange import merge, respond
 from orchestrator.api.observing import caller_of_trace
@@ -53,9 +53,6 @@ from workers.calls import Call, Chunk
 
 TASK_HEADER = "X-Anabranch-Task"
 """The header with the id of the task that answers, which is that of its trace."""
-
-ANYBODY = "default"
-"""The tenant of whoever names none."""
 
 CLOSING = "this process shuts down; ask again, and another one answers"
 
@@ -122,7 +119,7 @@ class ServingHandlers(SubmittingHandlers):
 
     def _asking(self, request: web.Request) -> Asking:
         """For whom the engine is asked, and by what name the calls go."""
-        tenant = tenant_of(request) or ANYBODY
+        tenant = owner_of(request)
         return Asking(tenant, secrets.token_hex(10), caller_of_trace(request))
 
     async def _passed(

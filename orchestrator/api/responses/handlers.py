@@ -11,7 +11,7 @@ from orchestrator.api.limits import limits_of
 from orchestrator.api.openai.handlers import ERRORS
 from orchestrator.api.openai.refusals import OPENAI, InvalidParameter
 from orchestrator.api.openai.serving import TASK_HEADER
-from orchestrator.api.parameters import IDEMPOTENCY_KEY, TENANT
+from orchestrator.api.parameters import IDEMPOTENCY_KEY, TENANT, one
 from orchestrator.api.places import TooManyStreams
 from orchestrator.api.responses.bodies import DeletedResponse, InputItems, ResponseBody, StreamEventBody
 from orchestrator.api.responses.creating import END_SECONDS, CreatingHandlers
@@ -41,16 +41,7 @@ class RetrieveQuery(BaseModel):
     include_obfuscation: bool = Field(False, description="Nothing is padded, whatever this says.")
 
 
-ONE = (
-    {
-        "name": "id",
-        "in": "path",
-        "required": True,
-        "schema": {"type": "string", "minLength": 1},
-        "description": "The id of the response.",
-    },
-    TENANT,
-)
+ONE = one("response")
 """The parameters of a route that is about one response."""
 
 BODY_OR_STREAM = {
