@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,8 @@ def process(*arguments: str, **environment: str) -> Iterator[str]:
             assert running.stdout is not None
             for line in running.stdout:
                 if url := re.search(r"http://\S+", line):
+                    # Who does not read on stops the program as soon as the pipe is full of what it logs.
+                    threading.Thread(target=running.stdout.read, daemon=True).start()
                     yield url.group()
                     break
             else:
