@@ -1,11 +1,14 @@
-"""Structured concurrency that raises plain errors, and loops whose end leaves nobody waiting."""
+"""Structured concurrency that raises plain errors, and ends that leave nobody waiting."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -16,6 +19,34 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
             yield group
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
+
+
+class Ending(asyncio.Event):
+    """An event that ends, when it is set, what goes on under :meth:`until`; that needs no task of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._limits: set[asyncio.Timeout] = set()
+
+    def set(self) -> None:
+        """Wake whoever waits for it, and cancel what goes on until then."""
+        super().set()
+        while self._limits:
+            self._limits.pop().reschedule(0.0)
+
+    async def until(self, work: Awaitable[T]) -> T | None:
+        """What comes of ``work``, which is cancelled if this is set first; then None."""
+        limit = asyncio.timeout_at(0.0 if self.is_set() else None)
+        try:
+            async with limit:
+                self._limits.add(limit)
+                return await work
+        except TimeoutError:
+            if limit.expired():
+                return None
+            raise
+        finally:
+            self._limits.discard(limit)
 
 
 def loop_in_thread(name: str) -> asyncio.AbstractEventLoop:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
 
+import jsonschema  # noqa: F401  # a request may bring a schema, and importing it then would hold up the loop
 from aiohttp import web
 
 from orchestrator.api.batching import endpoints_of
@@ -19,6 +20,7 @@ from orchestrator.api.problems import problems
 from orchestrator.api.routes import bound
 from orchestrator.api.streams import HEARTBEAT_SECONDS, Streams
 from orchestrator.batches.working import Batching
+from orchestrator.structured import Ending
 from orchestrator.tasks.service import Service
 
 BATCHING: web.AppKey[Batching] = web.AppKey("batching", Batching)
@@ -29,7 +31,7 @@ def create_application(
     service: Service,
     *,
     draining: asyncio.Event | None = None,
-    closing: asyncio.Event | None = None,
+    closing: Ending | None = None,
     insecure: bool = False,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> web.Application:
@@ -53,7 +55,7 @@ def create_application(
         Origins(settings.allowed_origins),
         insecure=insecure,
     )
-    streams = Streams(service, closing or asyncio.Event(), heartbeat_seconds)
+    streams = Streams(service, closing or Ending(), heartbeat_seconds)
     meters = HttpMeters(streams)
     batching = Batching(service, endpoints_of(service))
     handlers = Handlers(service, batching, streams, draining or asyncio.Event(), meters)

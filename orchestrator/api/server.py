@@ -21,6 +21,7 @@ from orchestrator.api.signals import Signals
 from orchestrator.api.sockets import is_local
 from orchestrator.errors import InvalidRequest, Unavailable
 from orchestrator.settings import Settings
+from orchestrator.structured import Ending
 from orchestrator.tasks.health import Health
 from orchestrator.tasks.service import Service
 from storage.store import Store
@@ -39,7 +40,7 @@ class Make(Protocol):
     """Makes an application over a service; see :func:`orchestrator.api.application.create_application`."""
 
     def __call__(
-        self, service: Service, *, draining: asyncio.Event, closing: asyncio.Event, insecure: bool
+        self, service: Service, *, draining: asyncio.Event, closing: Ending, insecure: bool
     ) -> web.Application:
         """The application. Raises InvalidRequest."""
         ...
@@ -80,7 +81,7 @@ async def serve(
         Unavailable: something has ended without which this process can work on nothing; its tasks were
             handed back.
     """
-    closing = asyncio.Event()
+    closing = Ending()
     application = make(service, draining=signals.draining, closing=closing, insecure=binding.insecure)
     gc.collect()
     gc.freeze()  # what is loaded by now stays; scanning it again would hold up the event loop

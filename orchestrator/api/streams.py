@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, aclosing, nullcontext, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -18,7 +18,7 @@ from orchestrator.api.events import Frames, closing_frame, dropped_frame, ended_
 from orchestrator.api.places import Places
 from orchestrator.api.problems import contained
 from orchestrator.errors import AnabranchError, InvalidRequest
-from orchestrator.structured import task_group
+from orchestrator.structured import Ending, task_group
 from orchestrator.tasks.runs import Runs
 from orchestrator.tasks.service import Service
 from storage.tasks import Task
@@ -58,7 +58,7 @@ OURS = Farewells(error_frame, closing_frame, dropped_frame)
 class Streams:
     """Lets clients follow the tasks of a service, until ``closing`` is set."""
 
-    def __init__(self, service: Service, closing: asyncio.Event, heartbeat_seconds: float) -> None:
+    def __init__(self, service: Service, closing: Ending, heartbeat_seconds: float) -> None:
         self._service = service
         self._closing = closing
         self._heartbeat_seconds = heartbeat_seconds
@@ -83,16 +83,9 @@ class Streams:
         """
         return self.places.taken(tenant)
 
-    async def until_closing(self, work: Coroutine[Any, Any, T]) -> T | None:
+    async def until_closing(self, work: Awaitable[T]) -> T | None:
         """What comes of ``work``, which is cancelled if the process closes first; then None."""
-        async with task_group() as group:
-            working = group.create_task(work, name="what a client waits for")
-            closing = group.create_task(self._closing.wait(), name="closing of what a client waits for")
-            await asyncio.wait([working, closing], return_when=asyncio.FIRST_COMPLETED)
-            done = working.done()
-            for each in (working, closing):
-                each.cancel()
-        return working.result() if done else None
+        return await self._closing.until(work)
 
     async def wait(self, task: Task, seconds: float) -> Task:
         """The task once it has ended, or as it stands when the time is over or the process closes."""

@@ -31,6 +31,7 @@ from orchestrator.mcp.asking import Asked, Context, Run, run_in_turn
 from orchestrator.mcp.bridge import pass_on
 from orchestrator.mcp.server import server_of
 from orchestrator.mcp.tools import Tools
+from orchestrator.structured import Ending
 from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.service import Service
 
@@ -50,9 +51,7 @@ class Handlers(HealthHandlers):
 
     preparing = ""
 
-    def __init__(
-        self, service: Service, streams: Streams, draining: asyncio.Event, closing: asyncio.Event
-    ) -> None:
+    def __init__(self, service: Service, streams: Streams, draining: asyncio.Event, closing: Ending) -> None:
         super().__init__(service, draining)
         self._places = streams.places
         self.meters = HttpMeters(streams)
@@ -164,7 +163,7 @@ def _user(caller: Caller) -> dict[str, Any]:
 
 
 def create_application(
-    service: Service, *, draining: asyncio.Event, closing: asyncio.Event, insecure: bool = False
+    service: Service, *, draining: asyncio.Event, closing: Ending, insecure: bool = False
 ) -> web.Application:
     """An application that speaks MCP at ``/mcp``, and tells of its health as the API does.
 

@@ -152,7 +152,7 @@ class ServingHandlers(SubmittingHandlers):
 
     async def _first(self, items: Items) -> tuple[int, Chunk]:
         """What comes first of calls: what is refused is refused before anything is sent. Raises Closing."""
-        first = await self._streams.until_closing(_next(items))
+        first = await self._streams.until_closing(anext(items))
         if first is None:
             raise Closing(CLOSING)
         return first
@@ -221,10 +221,6 @@ def solved_body(
     choice = _choice(kind, 0, message, seen.finish(solution))
     usage, run = usage_of(solution, seen), run_of(solution)
     return _answer(kind, task.id, asked.model, [choice], usage, tier=tier, run=run)
-
-
-async def _next(items: Items) -> tuple[int, Chunk]:
-    return await anext(items)
 
 
 def _of_call(kind: Kind, place: int, choice: Choice) -> ChoiceBody | TextChoiceBody:

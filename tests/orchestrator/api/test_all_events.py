@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.errors import InvalidRequest
+from orchestrator.structured import Ending
 from orchestrator.tasks import runs
 from orchestrator.tasks.runs import Cursor
 from tests.orchestrator.api.conftest import Api, Open, slow
@@ -206,7 +207,7 @@ async def test_another_process_runs_what_is_followed_here(open_api: Open) -> Non
 
 
 async def test_the_stream_says_when_the_process_ends(open_api: Open) -> None:
-    closing = asyncio.Event()
+    closing = Ending()
     async with open_api(slow(), closing=closing) as api:
         await api.submit()
         frames = []

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.settings import Settings
+from orchestrator.structured import Ending
 from orchestrator.tasks.service import Service
 from tests.orchestrator.api.conftest import Api, Frame, Open, slow
 
@@ -76,7 +77,7 @@ async def test_waiting_takes_a_place_only_while_it_lasts(open_api: Open) -> None
 
 
 async def test_streams_end_with_a_farewell_when_the_process_closes(open_api: Open) -> None:
-    closing = asyncio.Event()
+    closing = Ending()
     async with open_api(slow(), closing=closing) as api:
         path = f"/v1/tasks/{(await api.submit()).body['id']}/events"
         frames = [frame async for frame in _until_progress(api, path, closing)]
@@ -105,7 +106,7 @@ async def _until_progress(api: Api, path: str, closing: asyncio.Event) -> AsyncI
 
 
 async def test_a_waiting_request_gets_the_task_when_the_process_closes(open_api: Open) -> None:
-    closing = asyncio.Event()
+    closing = Ending()
     async with open_api(slow(), closing=closing) as api:
         waiting = asyncio.create_task(api.submit(wait=600))
         while not (tasks := (await api.get("/v1/tasks")).body["tasks"]):  # noqa: ASYNC110

@@ -22,6 +22,7 @@ from orchestrator.access.caller import Scope
 from orchestrator.api.listening import listening
 from orchestrator.mcp import http
 from orchestrator.settings import Settings
+from orchestrator.structured import Ending
 from orchestrator.tasks.service import Service
 from storage.opening import open_store
 from tests.orchestrator.api.conftest import PLANNERS, add_key, empty_database
@@ -95,7 +96,7 @@ def open_mcp(tmp_path: Path, empty_database: Path) -> Open:
     async def opened(
         engine: Engine | None = None, *, settings: Settings | None = None, **options: Any
     ) -> AsyncIterator[Offered]:
-        draining, closing = asyncio.Event(), asyncio.Event()
+        draining, closing = asyncio.Event(), Ending()
         async with await open_store(f"sqlite:///{database}") as store:
             made = settings or Settings(grace_seconds=0.2, lease_seconds=3600.0)
             service = Service(

@@ -11,6 +11,7 @@ import openai
 import pytest
 
 from orchestrator.api.openai.passing import Choice
+from orchestrator.structured import Ending
 from storage.accounts import Limits
 from storage.keys import account_of_key
 from tests.orchestrator.api.conftest import Open, slow
@@ -380,7 +381,7 @@ async def test_what_begins_no_call_is_said_all_the_same(open_api: Open) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
 async def test_who_waits_for_the_first_word_is_told_that_the_process_ends(open_api: Open, path: str) -> None:
-    closing, engine = asyncio.Event(), Led("Bern.")
+    closing, engine = Ending(), Led("Bern.")
     async with open_api(engine, closing=closing) as api:
         said = {"messages": QUESTION} if "chat" in path else {"input": "x"}
         body = {"model": "anabranch/engine", "stream": True, **said}

@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.api.openai.planned import REVISED
 from orchestrator.settings import Settings
+from orchestrator.structured import Ending
 from tests.orchestrator.api.conftest import Api, Open, slow
 from tests.orchestrator.api.openai.conftest import QUESTION, Connect
 from workers.calls import Call, Chunk, Usage
@@ -239,7 +240,7 @@ async def test_a_stream_that_is_silent_is_kept_open_by_comments(open_api: Open) 
 
 
 async def test_a_process_that_ends_says_so_and_takes_nothing_new(open_api: Open, connect: Connect) -> None:
-    closing = asyncio.Event()
+    closing = Ending()
     async with open_api(slow(), closing=closing) as api:
         client = connect(api)
         stream = await client.chat.completions.create(

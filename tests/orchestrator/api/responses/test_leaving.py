@@ -11,6 +11,7 @@ import aiohttp
 import openai
 import pytest
 
+from orchestrator.structured import Ending
 from orchestrator.tasks.service import Service
 from storage.tasks import Task, TaskStatus
 from tests.orchestrator.api.conftest import Api, Open, slow
@@ -108,7 +109,7 @@ async def test_what_is_not_to_be_stored_is_gone_also_if_its_client_leaves(open_a
 
 
 async def test_what_is_not_to_be_stored_is_gone_also_if_the_process_closes(open_api: Open) -> None:
-    closing = asyncio.Event()
+    closing = Ending()
     async with open_api(slow(), work=False, closing=closing) as front, open_api(slow()):
         body = {"model": "anabranch/direct", "input": "x", "store": False}
         asking = asyncio.create_task(_asked(front, body))
@@ -138,7 +139,7 @@ async def test_a_second_request_with_an_idempotency_key_is_the_first_response(ap
 
 
 async def test_a_stream_whose_process_ends_says_how_to_go_on(open_api: Open) -> None:
-    closing = asyncio.Event()
+    closing = Ending()
     async with open_api(slow(), closing=closing) as api:
         async with api.session.post(
             "/v1/responses", json={"model": "anabranch/direct", "input": "x", "stream": True}
