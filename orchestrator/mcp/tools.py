@@ -39,12 +39,14 @@ from orchestrator.mcp.arguments import (
     schema_of_arguments,
 )
 from orchestrator.mcp.asking import Asked, Context, Door, apart
-from orchestrator.mcp.progress import Narrator
+from orchestrator.mcp.progress import Headline
 from orchestrator.mcp.tree import traced
 from orchestrator.planning.finding import described, installed_planners
 from orchestrator.structured import task_group
 from orchestrator.tasks.solution import Solution
+from orchestrator.tasks.telling import Telling
 from orchestrator.validation import explain
+from storage.events import Event
 
 log = structlog.get_logger(__name__)
 
@@ -203,12 +205,12 @@ class Tools:
             return await asyncio.to_thread(_planners)
 
     async def _solve(self, asked: Asked, arguments: SolveArguments, tell: Tell) -> Solved:
-        narrator = Narrator()
+        telling, headline = Telling(), Headline()
 
         async def tick() -> None:
             while True:
                 await asyncio.sleep(TICK_SECONDS)
-                await tell((narrator.waiting and self._door.preparing) or narrator.headline())
+                await tell((headline.waiting and self._door.preparing) or headline.text())
 
         async with task_group() as group, aclosing(asked.running(arguments.request(asked.tenant))) as items:
             ticking = group.create_task(tick(), name="progress of a run")
@@ -216,8 +218,10 @@ class Tools:
                 async for item in items:
                     if isinstance(item, Solution):
                         return Solved.of(item)
-                    for line in narrator.take(item):
-                        await tell(line)
+                    headline.take(item)
+                    if isinstance(item, Event):
+                        for line in telling.lines(item):
+                            await tell(line)
             finally:
                 ticking.cancel()
         raise AssertionError("a run ends with a solution or an error")

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.timeout(900)]
 
 PROGRAMS = Path(__file__).with_name("programs")
 STREAM = (
-    r"A vote begins\.\nBranches 1 to \d begin\.\n(Branch \d says 72[^\n]*\n){3,}"
+    r"A vote begins\.\n(Branch \d begins\.\n){3,}(Branch \d says 72[^\n]*\n){3,}"
     rf"Enough: the branches agree\.\nAll \d branches agree\.\n{re.escape(SAID)}\n\nAnswer: 72\n"
 )
 ASKED = r"answer: 72 \(all \d branches agree, \d calls\)\n"

@@ -11,12 +11,12 @@ from orchestrator.api.openai.answers import Seen, content_of, failure_of, is_ref
 from orchestrator.api.openai.chunks import Chunks, pieces
 from orchestrator.api.openai.hearing import Attendance, heard
 from orchestrator.api.openai.schemas import ProgressField
-from orchestrator.api.openai.telling import Telling, sentence
 from orchestrator.consensus.arriving import shown_so_far
 from orchestrator.errors import TaskFailed
 from orchestrator.tasks.service import Service
 from orchestrator.tasks.solution import Solution, solution_of_task
 from orchestrator.tasks.speech import Said
+from orchestrator.tasks.telling import Telling, sentence
 from storage.tasks import Task
 
 REVISED = "\n\n[This was not the answer yet. The answer is:]\n\n"

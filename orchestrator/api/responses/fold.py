@@ -12,7 +12,6 @@ from typing import Any
 
 from orchestrator.api.openai.answers import Seen, content_of
 from orchestrator.api.openai.chunks import pieces
-from orchestrator.api.openai.telling import Telling, sentence
 from orchestrator.api.responses.bodies import (
     IncompleteDetails,
     ResponseBody,
@@ -23,6 +22,7 @@ from orchestrator.api.responses.bodies import (
 from orchestrator.api.responses.kept import Asked, response_of
 from orchestrator.api.responses.output import Output, StreamEvent
 from orchestrator.tasks.solution import Solution, solution_of_task
+from orchestrator.tasks.telling import Telling, sentence
 from storage.events import Event
 from storage.tasks import Task, TaskStatus
 from workers.redaction import redacted
@@ -77,7 +77,6 @@ class Fold:
         """
         solution = solution_of_task(task) if task.solution is not None else None
         status = self._status(task, solution)
-        yield from self._told(self._telling.rest())
         if solution is not None and status in ("completed", "incomplete"):
             if solution.clusters:
                 yield from self._told([sentence(solution.trust)])

@@ -122,15 +122,15 @@ async def test_a_client_that_asks_for_it_learns_how_far_the_run_is(offered: Offe
 
     async with offered.client(era) as client:
         await client.call_tool("solve", VOTE, progress_callback=listen)
-        await until(lambda: told and told[-1][1].startswith("the run has ended"))
+        await until(lambda: told and told[-1][1].startswith("Enough"))
     steps = [step for step, _ in told]
     assert steps == sorted(set(steps))
     lines = [line for _, line in told]
-    assert lines[0] == "planner vote begins"
-    assert "branch 0 begins" in lines
-    assert "branch 0 answers 72" in lines
-    assert any("agree · entropy" in line for line in lines)
-    assert "no more branches: agreed" in lines
+    assert lines[0] == "A vote begins."
+    assert "Branch 1 begins." in lines
+    assert "Branch 1 says 72." in lines
+    assert any("agree, entropy" in line for line in lines)
+    assert "Enough: the branches agree." in lines
 
 
 async def test_a_run_of_which_there_is_nothing_new_is_told_of_all_the_same(

@@ -95,7 +95,7 @@ async def test_how_the_run_goes_is_told_in_plain_lines(open_api: Open) -> None:
     engine = Simulator(sampled({AGREED: 3, "I guess.\n\\boxed{41}": 1}))
     async with open_api(engine) as api:
         told = joined(chunks_in(await lines(api, seed=4)), "reasoning_content")
-    assert told.startswith("A vote begins.\nBranches 1 to ")
+    assert told.startswith("A vote begins.\nBranch 1 begins.\n")
     assert "says 42" in told
     assert "agree, entropy" in told
     assert "Enough: " in told

@@ -102,7 +102,10 @@ async def test_the_events_of_a_vote() -> None:
     told = next(event["text"] for event in events if event["type"].endswith("summary_text.done"))
     assert told.splitlines() == [
         "A vote begins.",
-        "Branches 1 to 4 begin.",
+        "Branch 1 begins.",
+        "Branch 2 begins.",
+        "Branch 3 begins.",
+        "Branch 4 begins.",
         "Branch 1 says 42.",
         "Branch 2 says 42 (2 of 2 agree, entropy 0.00).",
         "Branch 3 says 42 (3 of 3 agree, entropy 0.00).",

@@ -1,4 +1,4 @@
-"""How a run goes, told in short lines while it goes: what a chat program shows folded away as thinking."""
+"""How a run goes, told in short lines while it goes: what chat programs and assistants show of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from orchestrator.runtime.nodes import NodeKind
+from orchestrator.visible import one_line
 from storage.events import Event, EventType
 
 LONGEST = 80
@@ -40,18 +41,13 @@ class Telling:
     """Puts the events of one run into words, in their order."""
 
     def __init__(self) -> None:
-        self._kinds: dict[str, str] = {}
         self._labels: dict[str, str] = {}
-        self._begun: list[str] = []
 
     def lines(self, event: Event) -> Iterator[str]:
-        """What there is to tell of an event; branches that begin one after the other make one line."""
-        if event.type is EventType.NODE_ADDED:
-            yield from self._added(event)
-            return
-        if event.type not in (EventType.NODE_STARTED, EventType.NODE_CHUNK):
-            yield from self.rest()
+        """What there is to tell of an event."""
         match event.type:
+            case EventType.NODE_ADDED:
+                yield from self._added(event)
             case EventType.DECISION:
                 yield from _decided(event.data)
             case EventType.NODE_SETTLED:
@@ -61,23 +57,13 @@ class Telling:
             case EventType.RUN_RESUMED:
                 yield "Another process goes on with the run."
 
-    def rest(self) -> Iterator[str]:
-        """What has begun and was not told yet."""
-        if self._begun:
-            several = len(self._begun) > 1
-            numbers = f"{self._begun[0]} to {self._begun[-1]}" if several else self._begun[0]
-            self._begun.clear()
-            yield f"Branch{'es' * several} {numbers} begin{'s' * (not several)}."
-
     def _added(self, event: Event) -> Iterator[str]:
         kind, label = str(event.data.get("kind")), str(event.data.get("label", ""))
-        self._kinds[event.path], self._labels[event.path] = kind, label
-        if label.startswith(_BRANCH) and (number := label.removeprefix(_BRANCH)).isdigit():
-            self._begun.append(str(int(number) + 1))
-            return
-        yield from self.rest()
+        self._labels[event.path] = _named(label)
         if kind == NodeKind.VOTE:
             yield "A vote begins."
+        elif label.startswith(_BRANCH):
+            yield f"{_named(label)} begins."
         elif told := _STEPS.get(label):
             yield told
         elif kind == NodeKind.TOOL:
@@ -89,7 +75,15 @@ class Telling:
         if event.data.get("outcome") == "failed":
             error = event.data.get("error")
             why = error.get("message") if isinstance(error, dict) else ""
-            yield f"{_cut(self._labels.get(event.path) or 'A step').capitalize()} failed: {_cut(str(why))}"
+            yield f"{self._labels.get(event.path) or 'A step'} failed: {_cut(str(why))}."
+
+
+def _named(label: str) -> str:
+    """What a node is called at the beginning of a sentence; branches are counted from 1."""
+    number = label.removeprefix(_BRANCH)
+    if label.startswith(_BRANCH) and number.isdigit():
+        return f"Branch {int(number) + 1}"
+    return f"{label[:1].upper()}{_cut(label)[1:]}"
 
 
 def _decided(data: Any) -> Iterator[str]:
@@ -128,5 +122,5 @@ def sentence(text: str) -> str:
 
 def _cut(text: str, most: int = LONGEST) -> str:
     """A text in one line, cut where it is long."""
-    line = " ".join(text.split())
+    line = one_line(" ".join(text.split()))
     return line if len(line) <= most else f"{line[: most - 1]}…"
