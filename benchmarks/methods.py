@@ -44,7 +44,7 @@ OUT = Path("methods.jsonl")
 FULL_MINUTES, FULL_QUESTIONS = 120.0, 12
 
 SHORT = (
-    "adaptive",
+    "auto",
     "rounds",
     "aggregate",
     "distil",
@@ -59,7 +59,7 @@ SHORT = (
 """Methods for questions with one short answer."""
 
 SEARCHING = (
-    "adaptive",
+    "auto",
     "aggregate",
     "spawn_join",
     "together",
@@ -73,12 +73,12 @@ LISTS = ("skeleton", "template", "threads", "together")
 PLANNERS: Mapping[str, Sequence[str]] = {
     "arithmetic": SHORT,
     "gsm8k": SHORT,
-    "two_hop": ("adaptive", "decompose", "rounds", "aggregate", "together", "spawn_join"),
+    "two_hop": ("auto", "decompose", "rounds", "aggregate", "together", "spawn_join"),
     "countdown": SEARCHING,
     "game24": SEARCHING,
     "templates": LISTS,
     "operations": LISTS,
-    "documents": ("documents", "documents:combine=ensemble", "adaptive"),
+    "documents": ("documents", "documents:combine=ensemble", "auto"),
 }
 """What is asked on each set."""
 

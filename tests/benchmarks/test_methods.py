@@ -258,5 +258,5 @@ def test_all_sets_have_planners_and_all_methods_are_asked_somewhere() -> None:
     asked_somewhere = {name for names in methods.PLANNERS.values() for name in (*names, *methods.CONTROLS)}
     found = {who.planner.name for name in asked_somewhere if (who := contestant(name)) is not None}
     assert found == {name.partition(":")[0] for name in asked_somewhere}
-    tools_or_choosing = {"auto", "calls", "llm_compiler", "react"}
-    assert set(installed_planners()) - found == {"direct", "cascade", *tools_or_choosing}
+    tools_or_chosen_by_auto = {"adaptive", "calls", "llm_compiler", "react"}
+    assert set(installed_planners()) - found == {"direct", "cascade", *tools_or_chosen_by_auto}
