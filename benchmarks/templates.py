@@ -28,7 +28,7 @@ from typing import Any, Final
 
 from benchmarks.intervals import wilson
 from orchestrator.runtime.values import Question
-from planners.template.dependence import dependent_at_sight
+from planners.dependence import dependent_at_sight
 from planners.template.extracting import Extraction
 from planners.template.validating import Fault, Task, checked
 

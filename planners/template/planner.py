@@ -16,12 +16,12 @@ from orchestrator.runtime.messages import Message, assistant, user
 from orchestrator.runtime.nodes import Node, Succeeded
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import most_abstained
+from planners.dependence import dependent_at_sight
 from planners.drift import drift_between
 from planners.forking import affordable, waves
 from planners.handing import PLAIN, instead
 from planners.lists import read_outline
 from planners.questions import SAMPLED, Temperature, Tokens, said, set_task, slot
-from planners.template.dependence import dependent_at_sight
 from planners.template.extracting import EXTRACT, MEND, Extraction, Unreadable, read, schema
 from planners.template.validating import TIERS, Fault, Task, checked
 from workers.calls import Completion, FinishReason

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from orchestrator.runtime.values import Question
+from planners.dependence import alone_words, dependent_words, refers_to_another
 from planners.listing import LONG
-from planners.template.dependence import alone_words, dependent_words, refers_to_another
 from planners.template.extracting import Extraction
 from planners.template.locating import enumerated, list_in, passage_in, whole_list, without
 from planners.template.parting import Misplaced, Span

@@ -17,9 +17,11 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import no_answer
 from planners.acting import CONCLUDING
+from planners.dependence import dependent_at_sight
 from planners.forking import affordable
 from planners.handing import PLAIN, instead
 from planners.questions import Temperature, Tokens, answer_of, guarded_question, set_task
+from planners.signs import Kind, shown
 from planners.threads.dialects import BLOCK, DIALECTS, Block, Name
 from planners.threads.text import Text
 from workers.calls import Completion, Usage
@@ -55,7 +57,8 @@ async def threads(
     """Let the model write one text, and have the parts that it outlines in blocks written side by side.
 
     ``dialect`` are the tags of ThreadWeaver or of Multiverse. ``lead`` "begin" has the text begin with a
-    block, "offer" leaves it to the model. A block that is not in the form, or is more than the bounds allow,
+    block, "offer" leaves it to the model, unless the words of the question show that its parts need each
+    other; such a question is answered by what suits it (:func:`~planners.handing.instead`). A block that is not in the form, or is more than the bounds allow,
     is taken back, and the text goes on in one sequence. ``max_tokens`` bounds the longest chain of tokens,
     ``total_tokens`` all of them, ``thread_tokens`` each thread, ``max_blocks`` the blocks, and
     ``max_threads`` the threads of each. If the engine does not continue answers, or the text comes to
@@ -65,9 +68,9 @@ async def threads(
         NodeFailed: the engine failed even then.
         AnswerRefused: the model, or a filter, refused to answer.
     """
-    if not run.capabilities.assistant_prefill:
+    if why := _unfit(run, question, offers=lead == "offer"):
         name, ask = instead(run, question, PLAIN)
-        run.decide(BY, name, {"reason": NO_PREFILL})
+        run.decide(BY, name, {"reason": why})
         return await ask(run, question)
     tags = DIALECTS[dialect]
     asked = guarded_question(question, *tags.tags)
@@ -89,6 +92,24 @@ async def threads(
     last = answer_of(replace(completion, text=text.last), question)
     basis = f"written in one text, {text.counts.told()} side by side" if text.counts.threads else None
     return replace(whole, claim=last.claim or whole.claim, undecided=undecided, basis=basis)
+
+
+def _unfit(run: Run, question: Question, *, offers: bool) -> str:
+    """Why nothing should be written side by side; empty if something may be.
+
+    What is made of a whole list, as when it is sorted, breaks where its parts are written by themselves. A
+    question with one short answer has other parts, so it is left to the model.
+    """
+    if not run.capabilities.assistant_prefill:
+        return NO_PREFILL
+    sign = shown(question)
+    if (
+        offers
+        and (sign is None or sign.kind is not Kind.SHORT)
+        and (words := dependent_at_sight(question.text))
+    ):
+        return f"its parts need each other: {words!r}"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

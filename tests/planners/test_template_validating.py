@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.runtime.values import Question
-from planners.template.dependence import alone_words, dependent_at_sight, dependent_words, refers_to_another
+from planners.dependence import alone_words, dependent_at_sight, dependent_words, refers_to_another
 from planners.template.extracting import Extraction
 from planners.template.validating import Fault, Task, checked
 
@@ -237,6 +237,8 @@ def test_a_number_of_samples_is_what_the_user_asks_for(text: str, n: int, passes
         "Compare the cities.",
         "Explain how they relate to each other.",
         "Translate with consistent terms.",
+        "Drop what was there before and keep the order of the others.",
+        "Write the running totals of these numbers.",
         "Read the text.\nThen put the words in alphabetical order.",
         f"{'A long tale of a long day. ' * 20}Sort the days.",
     ],

@@ -261,6 +261,29 @@ async def test_an_engine_that_does_not_continue_answers_is_asked_plainly() -> No
     assert seen(played) == {"reason": "the engine does not continue what an assistant has said"}
 
 
+@pytest.mark.parametrize(
+    "question",
+    ["Sort these numbers, one on each line: 7, 1, 5.", "Write this list in reverse order: fig, pear, plum."],
+)
+async def test_what_needs_the_whole_list_is_not_offered_to_be_split(question: str) -> None:
+    played = await ask(Model(BLOCK, END, plain="1, 5, 7"), question)
+    assert played.answer.text == "1, 5, 7"
+    [decision] = played.decisions("threads")
+    assert decision["verdict"] == "direct"
+    assert decision["saw"]["reason"].startswith("its parts need each other: ")
+    assert len(played.nodes(NodeKind.GENERATE)) == 1
+
+
+async def test_who_has_it_begin_with_a_block_is_not_refused_by_words() -> None:
+    played = await ask(Model(END, END), "What are 2 + 2 and 4 + 4 together?", lead="begin")
+    assert played.verdicts("threads")[-1] == "finish"
+
+
+async def test_a_total_of_one_short_answer_is_left_to_the_model() -> None:
+    played = await ask(Model(BLOCK, END), "How many wheels and bolts are there in total?")
+    assert played.verdicts("threads")[-1] == "finish"
+
+
 async def test_what_a_thread_comes_to_is_told_in_words() -> None:
     block = "<Parallel><Outlines>" + "".join(f"<Outline>{n}: x</Outline>" for n in range(1, 6))
     bodies = {"1": " fine</Thread>", "2": "", "3": "fail", "4": "long " * 99, "5": " without its tag"}

@@ -61,7 +61,9 @@ _ANYWHERE: Final = (
     r"\b(?:number|order|sort|arrange|list) (?:these|those|them|the)\b.{0,40}\b(?:by|from)\b",
     r"\b(?:increasing|decreasing|growing|rising|progressive(?:ly)?) (?:in )?(?:difficulty|length|order|size)",
     r"\brandom(?:ly)?\b|\bpermutations?\b|\bzufällig|\bau hasard\b|\bal azar\b",
+    r"\b(?:keep|keeping|preserv\w+|maintain\w*|in) (?:the|their) (?:same |original |relative )?order\b",
     # What is made of all of them.
+    r"\b(?:running|cumulative) (?:totals?|sums?|counts?|averages?|products?)\b",
     r"\b(?:total|sum|average|mean|median|maximum|minimum|combined|union|intersection|ranking)(?: \w+)? "
     r"(?:of|among|across|for|amount|price|cost)\b",
     r"\b(?:overall|in total|altogether|as a whole|in common|insgesamt|au total|en total)\b",
