@@ -58,10 +58,10 @@ async def threads(
 
     ``dialect`` are the tags of ThreadWeaver or of Multiverse. ``lead`` "begin" has the text begin with a
     block, "offer" leaves it to the model, unless the words of the question show that its parts need each
-    other; such a question is answered by what suits it (:func:`~planners.handing.instead`). A block that is not in the form, or is more than the bounds allow,
-    is taken back, and the text goes on in one sequence. ``max_tokens`` bounds the longest chain of tokens,
-    ``total_tokens`` all of them, ``thread_tokens`` each thread, ``max_blocks`` the blocks, and
-    ``max_threads`` the threads of each. If the engine does not continue answers, or the text comes to
+    other; such a question is answered by what suits it (:func:`~planners.handing.instead`). A block that is
+    not in the form, or is more than the bounds allow, is taken back, and the text goes on in one sequence.
+    ``max_tokens`` bounds the longest chain of tokens, ``total_tokens`` all of them, ``thread_tokens`` each
+    thread, ``max_blocks`` the blocks, and ``max_threads`` the threads of each. If the engine does not continue answers, or the text comes to
     nothing, the question is asked plainly. The trace has the reasons, and how often the form was kept to.
 
     Raises:
@@ -103,13 +103,10 @@ def _unfit(run: Run, question: Question, *, offers: bool) -> str:
     if not run.capabilities.assistant_prefill:
         return NO_PREFILL
     sign = shown(question)
-    if (
-        offers
-        and (sign is None or sign.kind is not Kind.SHORT)
-        and (words := dependent_at_sight(question.text))
-    ):
-        return f"its parts need each other: {words!r}"
-    return ""
+    if not offers or (sign is not None and sign.kind is Kind.SHORT):
+        return ""
+    words = dependent_at_sight(question.text)
+    return f"its parts need each other: {words!r}" if words else ""
 
 
 @dataclass(frozen=True, slots=True)
