@@ -61,8 +61,9 @@ async def threads(
     other; such a question is answered by what suits it (:func:`~planners.handing.instead`). A block that is
     not in the form, or is more than the bounds allow, is taken back, and the text goes on in one sequence.
     ``max_tokens`` bounds the longest chain of tokens, ``total_tokens`` all of them, ``thread_tokens`` each
-    thread, ``max_blocks`` the blocks, and ``max_threads`` the threads of each. If the engine does not continue answers, or the text comes to
-    nothing, the question is asked plainly. The trace has the reasons, and how often the form was kept to.
+    thread, ``max_blocks`` the blocks, and ``max_threads`` the threads of each. If the engine does not
+    continue answers, or the text comes to nothing, the question is asked plainly. The trace has the reasons,
+    and how often the form was kept to.
 
     Raises:
         NodeFailed: the engine failed even then.
