@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import astuple, replace
+from dataclasses import fields, replace
 from types import AsyncGeneratorType
 from typing import TypeVar, get_args
 
@@ -45,6 +45,7 @@ LETTERS = 5
 
 _REASONS = frozenset(get_args(FinishReason))
 _SEQUENCES = (tuple, list)
+_USAGE = tuple(each.name for each in fields(Usage))
 _COUNT = 1 << 53  # whole numbers that JSON readers keep exact
 _RETRY_SECONDS = 1.0  # where an engine names no time after which to try again
 
@@ -299,7 +300,7 @@ def _check_capabilities(can: object) -> None:
 def _check_usage(usage: object) -> None:
     if not isinstance(usage, Usage):
         raise TypeError("usage must be a Usage")
-    if not all(map(_is_count, astuple(usage))):
+    if not all(_is_count(getattr(usage, each)) for each in _USAGE):
         raise ValueError("usage must be counts")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Never
 
 import structlog
@@ -211,7 +212,9 @@ class Gate:
             return response
         finally:
             if caller.key is not None:
-                audit(caller, route.name, outcome=outcome, tenant=request.get(ABOUT), target=target)
+                about = request.get(ABOUT)
+                line = partial(audit, caller, route.name, outcome=outcome, tenant=about, target=target)
+                asyncio.get_running_loop().call_soon(line)  # its client need not wait for that
 
     async def on_response(self, request: web.Request, response: web.StreamResponse) -> None:
         """Add the headers that every response has, before the first byte of it is sent."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from orchestrator.errors import InvalidRequest
@@ -58,6 +59,7 @@ class Origin:
         return own.host == other.host and (own.port or usual) == (other.port or usual)
 
 
+@lru_cache(256)
 def parse_authority(text: str) -> Authority | None:
     """The host and port in a text such as ``Host`` has; None if it is anything else than those."""
     found = _AUTHORITY.fullmatch(text.lower()) if text.isascii() else None
