@@ -88,7 +88,7 @@ def test_the_example_of_mcp(environment: dict[str, str]) -> None:
     for block in re.findall(r"^```json\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
         json.loads(block)
     told = run(examples("docs/mcp.md"), environment).splitlines()
-    assert told[0] == "1: planner vote begins"
+    assert told[0] == "1: A vote begins."
     assert re.fullmatch(r"72 all \d branches agree", told[-1])
 
 
