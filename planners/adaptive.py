@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -17,12 +18,13 @@ from orchestrator.voting.splitting import unless_split
 from planners.direct import direct
 from planners.forking import affordable
 from planners.kinds import ENOUGH, LOOKS, turns_of
+from planners.puzzles import puzzle_in
 from planners.questions import SAMPLED, Temperature, Tokens
 from planners.shapes import form_of, shows
 from planners.signs import leans
 from planners.vote import SHORT_ANSWER, has_one_answer
 
-MOST = 64
+MOST: Final = 64
 """The most branches that may be asked for."""
 
 NEVER, YES_OR_NO = 1.0, "yes or no"
@@ -31,7 +33,15 @@ SEVERAL_FACTS = 400
 """Characters of material from which a question is a look-up among several facts. There, looks and votes of
 kinds were right no more often than one call (see docs/methods.md)."""
 
-SUITS = Suits(SHORT_ANSWER, cost=15, sign=has_one_answer, calls=2, yields_to=("cascade",))
+PUZZLE: Final = "it is a puzzle of numbers, of which one call finds as many as several"
+
+
+def may_be_checked(run: Run, question: Question) -> str:
+    """Why the question has one right answer, or one that can be computed whether it is right."""
+    return PUZZLE if puzzle_in(question) else has_one_answer(run, question)
+
+
+SUITS = Suits(SHORT_ANSWER, cost=15, sign=may_be_checked, calls=2, yields_to=("cascade",))
 
 
 @planner("adaptive", suits=SUITS)
@@ -53,7 +63,9 @@ async def adaptive(
     on one look, but for letters and words, where a program that is computed needs no other kind. Each kind
     has a length of its own, and ``max_tokens`` is the most that a branch gets after others of its kind were
     cut off. ``judge`` is that of :meth:`Run.vote`. With ``material`` characters of material or more, one call
-    answers, as of :func:`direct`; 0 is never. What was said before a short question counts as material.
+    answers, as of :func:`direct`; 0 is never. What was said before a short question counts as material. One
+    call answers a puzzle of numbers, too (:mod:`planners.puzzles`); an expression that misses its target is
+    undecided.
 
     Raises:
         NodeFailed: no branch gave a completion.
@@ -62,6 +74,12 @@ async def adaptive(
     if material and _given(question) >= material and not run.first_edition:
         run.decide("adaptive", "direct", {"reason": "it is a look-up in much material"})
         return await direct(run, question, max_tokens=max_tokens)
+    if (puzzle := puzzle_in(question)) is not None and not run.first_edition:
+        run.decide("adaptive", "direct", {"reason": PUZZLE})
+        answer = await direct(run, question, max_tokens=max_tokens)
+        return replace(
+            answer, undecided=answer.undecided or puzzle.fault(answer.claim or answer.text) or None
+        )
     n = max(1, affordable(run, n, reserve=0))
     first, *others = turns_of(run, question, n)
     what = shows(question)

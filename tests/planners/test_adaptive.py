@@ -76,6 +76,20 @@ async def test_little_material_is_asked_about_as_without(context: str, options: 
     assert played.verdicts(KINDS) == ["stop: sure"]
 
 
+@pytest.mark.parametrize(
+    ("said", "undecided"),
+    [("8 + 9", None), ("9 * 2", "9 * 2 comes to 18, not to the 17 that is asked for")],
+)
+async def test_a_puzzle_of_numbers_is_one_call_that_is_checked(said: str, undecided: str | None) -> None:
+    question = "Make 17 from the numbers 12, 8 and 9. Use each at most once."
+    played = await play(adaptive, question, Scripted({"plain": Says(f"Answer: {said}", 0.97)}))
+    assert played.verdicts("adaptive") == ["direct"]
+    answer = played.result.answer
+    assert answer is not None
+    assert (answer.claim, answer.undecided) == (said, undecided)
+    assert played.result.spent.calls == 1
+
+
 @pytest.mark.parametrize("probability", [0.99, 1.0])
 async def test_a_look_at_yes_or_no_is_never_sure(probability: float) -> None:
     engine = Scripted({"plain": Says("Yes", probability), "steps": boxed("no"), "at once": boxed("no")})

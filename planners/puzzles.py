@@ -1,0 +1,125 @@
+"""Puzzles of numbers: which target an expression is to come to, from which numbers, and whether one does.
+
+"Make 24 from 4, 7, 8 and 8" says itself what a right answer is, and that can be computed exactly. So an
+answer that misses its target is known to be wrong, however many branches agree on it.
+"""
+
+# ruff: noqa: RUF001 (people and models write these characters)
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from orchestrator.runtime.values import Question
+from workers.errors import ToolError
+from workers.tools.calculator import evaluate
+from workers.tools.numbers import shown
+
+LONGEST = 200
+"""Characters of an expression that is looked at."""
+
+_MAKING: Final = (
+    r"\b(?:make|making|reach|get|obtain|form|build|create|produce|equals?|com(?:e|es) to|result in|hit) "
+    r"(?:exactly |the (?:target|number) (?:of )?)?(?P<target>\d{1,6})(?![\d.,/%]*\d)(?! ?%)"
+)
+_NUMBERS: Final = (
+    r"(?:(?:the|these|those|this|set|of|only|all|exactly|each|numbers?|digits?|cards?|three|four|five|six)\s*)*"
+    r":? ?(?P<numbers>\d{1,4}(?:(?:, ?(?:and )?| and | )\d{1,4}){2,9})(?![\d.,/%]*\d)(?! ?%)"
+    r"(?=\s*(?:[.;:!?)\n]|\Z|,?\s*(?:each|exactly|once|by|with|only|using|to|and|so|in|that|if|all)\b))"
+)
+"""Three numbers at least, which count nothing that is named after them."""
+
+_FORMS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"{_MAKING},? (?:from|using|with|out of|of) {_NUMBERS}",
+        rf"\b(?:us(?:e|ing)|with|from|tak(?:e|ing)|combin(?:e|ing)|given) {_NUMBERS}[^.?!\n\d]{{0,80}}?"
+        rf"{_MAKING}(?=\s*(?:[.,;:!?)\n]|\Z|with|by|using|if))",
+    )
+)
+"""How such a puzzle is set: the target first, or the numbers."""
+
+_FREELY = re.compile(
+    r"\b(?:as often as|more than once|any number of times|repeatedly|repeat\w*|reuse\w*)\b", re.IGNORECASE
+)
+_ALL = re.compile(
+    r"\bexactly once\b|\b(?:use|using) (?:all|every|each)\b|\ball (?:of )?(?:the|these|three|four) numbers\b",
+    re.IGNORECASE,
+)
+_NEED_NOT = re.compile(r"\bat most\b|\bneed not\b|\bnot have to\b|\bdon['’]t have to\b", re.IGNORECASE)
+_SPELT = (
+    (re.compile(r"\\(?:times|cdot)(?![a-z])|[×·⋅∗]|(?<=[0-9)])\s*[xX]\s*(?=[0-9(])"), "*"),
+    (re.compile(r"\\div(?![a-z])|[÷:]"), "/"),
+    (re.compile(r"[−–]"), "-"),
+    (re.compile(r"\\(?:left|right|[(),;! ])|[$`]"), " "),
+    (re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}"), r"((\1)/(\2))"),
+    (re.compile(r"\[|\{"), "("),
+    (re.compile(r"\]|\}"), ")"),
+)
+"""How models write signs and brackets."""
+
+_SIDE = re.compile(r"[0-9+\-*/() ]*[0-9][0-9+\-*/() ]*")
+_NUMBER = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Puzzle:
+    """The target, the numbers, whether all of them are to be used, and whether one may be used again."""
+
+    target: int
+    numbers: tuple[int, ...]
+    all_of_them: bool = False
+    freely: bool = False
+
+    def fault(self, said: str) -> str:
+        """Why what is said is no solution; empty if it is one, or no expression that could be computed."""
+        text = said.strip().rstrip(".")
+        if len(text) > LONGEST:
+            return ""
+        for written, meant in _SPELT:
+            text = written.sub(meant, text)
+        sides = [each.strip() for each in text.split("=")]
+        values = [_value(each) for each in sides]
+        for side, value in zip(sides, values, strict=True):
+            if value is None:
+                return ""
+            if value != self.target:
+                return f"{side} comes to {shown(value)}, not to the {self.target} that is asked for"
+        if not any(map(self._allowed, sides)):
+            return f"{sides[0]} does not use the given numbers as is asked"
+        return ""
+
+    def _allowed(self, side: str) -> bool:
+        used, given = Counter(map(int, _NUMBER.findall(side))), Counter(self.numbers)
+        if used.total() < 2:
+            return False
+        if self.freely:
+            return used.keys() <= given.keys()
+        return used == given if self.all_of_them else used <= given
+
+
+def puzzle_in(question: Question) -> Puzzle | None:
+    """The puzzle that a question sets; None if it is another question, or also offers choices."""
+    if question.choices:
+        return None
+    found = next((match for form in _FORMS if (match := form.search(question.text))), None)
+    if found is None:
+        return None
+    numbers = tuple(map(int, _NUMBER.findall(found["numbers"])))
+    whole = bool(_ALL.search(question.text)) and not _NEED_NOT.search(question.text)
+    return Puzzle(int(found["target"]), numbers, whole, bool(_FREELY.search(question.text)))
+
+
+def _value(side: str) -> Fraction | None:
+    """What a side of an equation comes to, exactly; None if it is no arithmetic of whole numbers."""
+    if not _SIDE.fullmatch(side) or "**" in side or "//" in side:
+        return None
+    try:
+        value = evaluate(side)
+    except ToolError:
+        return None
+    return value if isinstance(value, Fraction) else None
