@@ -350,7 +350,7 @@ def instructions() -> Iterator[tuple[str, str]]:
 
 UNSAID = {
     *("AMOUNTS", "ALONE", "ANOTHER", "FORCED", "UNREAD", "NO_CALLING", "NO_PREFILL", "INSUFFICIENT"),
-    "SETTLED_BY",
+    *("SETTLED_BY", "PUZZLE"),
 }
 """What is told to people, not to models."""
 
