@@ -19,6 +19,7 @@ from orchestrator.settings import Settings
 from orchestrator.tasks.requests import TaskRequest
 from orchestrator.tasks.service import Service
 from planners.adaptive import adaptive
+from planners.auto import auto
 from planners.kinds import LENGTHS, TASKS
 from storage.opening import open_store
 from tests.planners.conftest import Played, Recorder, play
@@ -88,6 +89,13 @@ async def test_a_puzzle_of_numbers_is_one_call_that_is_checked(said: str, undeci
     assert answer is not None
     assert (answer.claim, answer.undecided) == (said, undecided)
     assert played.result.spent.calls == 1
+
+
+async def test_auto_sees_that_it_is_a_puzzle_without_asking() -> None:
+    question = "Use the numbers 12, 8 and 9 to make 17."
+    played = await play(auto, question, Scripted({"plain": Says("Answer: 8 + 9", 0.97)}))
+    assert played.verdicts("auto") == ["adaptive"]
+    assert (played.answer.claim, played.result.spent.calls) == ("8 + 9", 1)
 
 
 @pytest.mark.parametrize("probability", [0.99, 1.0])
