@@ -44,7 +44,9 @@ _FORMS = tuple(
 """How such a puzzle is set: the target first, or the numbers."""
 
 _FREELY = re.compile(
-    r"\b(?:as often as|more than once|any number of times|repeatedly|repeat\w*|reuse\w*)\b", re.IGNORECASE
+    r"(?<!no )(?<!not )(?<!n['’]t )(?<!without )"
+    r"\b(?:as often as|more than once|any number of times|repeatedly|repeat\w*|reuse\w*)\b",
+    re.IGNORECASE,
 )
 _ALL = re.compile(
     r"\bexactly once\b|\b(?:use|using) (?:all|every|each)\b|\ball (?:of )?(?:the|these|three|four) numbers\b",

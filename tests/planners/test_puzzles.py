@@ -19,6 +19,7 @@ from planners.puzzles import Puzzle, puzzle_in
         ("Make 24 using all of 3, 3, 8, 8.", Puzzle(24, (3, 3, 8, 8), all_of_them=True)),
         ("Make 9 from 1, 2 and 3; you may reuse numbers.", Puzzle(9, (1, 2, 3), freely=True)),
         ("Make 7 from 1, 2 and 4. Use each at most once.", Puzzle(7, (1, 2, 4))),
+        ("Make 7 from 1, 2 and 4, without repeating any.", Puzzle(7, (1, 2, 4))),
     ],
 )
 def test_the_target_and_the_numbers_are_read(text: str, puzzle: Puzzle) -> None:
