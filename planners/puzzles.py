@@ -19,8 +19,8 @@ from workers.errors import ToolError
 from workers.tools.calculator import evaluate
 from workers.tools.numbers import shown
 
-LONGEST = 200
-"""Characters of an expression that is looked at."""
+LONGEST = 2_000
+"""Characters of an answer that are looked at."""
 
 _MAKING: Final = (
     r"\b(?:make|making|reach|get|obtain|form|build|create|produce|equals?|com(?:e|es) to|result in|hit) "
@@ -78,12 +78,11 @@ class Puzzle:
     freely: bool = False
 
     def fault(self, said: str) -> str:
-        """Why what is said is no solution; empty if it is one, or no expression that could be computed."""
-        text = said.strip().rstrip(".")
-        if len(text) > LONGEST:
-            return ""
-        for written, meant in _SPELT:
-            text = written.sub(meant, text)
+        """Why what is said is no solution; empty if it is one, or no expression that could be computed.
+
+        Of several lines, the one that is an expression counts, if it is the only one.
+        """
+        text = _expression(said)
         sides = [each.strip() for each in text.split("=")]
         values = [_value(each) for each in sides]
         for side, value in zip(sides, values, strict=True):
@@ -114,6 +113,18 @@ def puzzle_in(question: Question) -> Puzzle | None:
     numbers = tuple(map(int, _NUMBER.findall(found["numbers"])))
     whole = bool(_ALL.search(question.text)) and not _NEED_NOT.search(question.text)
     return Puzzle(int(found["target"]), numbers, whole, bool(_FREELY.search(question.text)))
+
+
+def _expression(said: str) -> str:
+    """What is said, as signs are written here; of several lines, the only one that is an expression."""
+    lines = said.strip()[:LONGEST].splitlines()
+    for written, meant in _SPELT:
+        lines = [written.sub(meant, line) for line in lines]
+    lines = [line.strip().rstrip(".") for line in lines]
+    if len(lines) > 1:
+        found = {line for line in lines if _SIDE.fullmatch(line) and len(_NUMBER.findall(line)) > 1}
+        lines = list(found) if len(found) == 1 else []
+    return next(iter(lines), "")
 
 
 def _value(side: str) -> Fraction | None:

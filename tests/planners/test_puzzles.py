@@ -48,7 +48,18 @@ def test_a_question_with_choices_is_answered_by_one_of_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["(9+8)", "8 + 9", "8 + 9 = 17", r"\(9 + 8\)", "9 + 8.", "It is impossible.", "x + 8", "17 / 0"]
+    "said",
+    [
+        "(9+8)",
+        "8 + 9",
+        "8 + 9 = 17",
+        r"\(9 + 8\)",
+        "9 + 8.",
+        "It is impossible.",
+        "x + 8",
+        "17 / 0",
+        "8 * 9\n8 + 9",
+    ],
 )
 def test_solutions_and_what_cannot_be_computed_have_no_fault(said: str) -> None:
     assert Puzzle(17, (12, 8, 9)).fault(said) == ""
@@ -60,6 +71,10 @@ def test_solutions_and_what_cannot_be_computed_have_no_fault(said: str) -> None:
         ("9 × (12 - 10)", "9 * (12 - 10) comes to 18, not to the 17 that is asked for"),
         ("12 − 8 ÷ 8", "12 - 8 / 8 comes to 11, not to the 17 that is asked for"),
         ("12 - 8 + 9 = 17", "12 - 8 + 9 comes to 13, not to the 17 that is asked for"),
+        (
+            "You can use:\n(12 - 8) * 9\nThis makes 17.",
+            "(12 - 8) * 9 comes to 36, not to the 17 that is asked for",
+        ),
         ("17", "17 does not use the given numbers as is asked"),
         ("12 + 5", "12 + 5 does not use the given numbers as is asked"),
         ("8 + 8 + 1", "8 + 8 + 1 does not use the given numbers as is asked"),
