@@ -89,7 +89,9 @@ class Puzzle:
             if value is None:
                 return ""
             if value != self.target:
-                return f"{side} comes to {shown(value)}, not to the {self.target} that is asked for"
+                is_number = len(_NUMBER.findall(side)) == 1
+                what = f"it comes to {side}" if is_number else f"{side} comes to {shown(value)}"
+                return f"{what}, not to the {self.target} that is asked for"
         if not any(map(self._allowed, sides)):
             return f"{sides[0]} does not use the given numbers as is asked"
         return ""

@@ -75,6 +75,7 @@ def test_solutions_and_what_cannot_be_computed_have_no_fault(said: str) -> None:
             "You can use:\n(12 - 8) * 9\nThis makes 17.",
             "(12 - 8) * 9 comes to 36, not to the 17 that is asked for",
         ),
+        ("47", "it comes to 47, not to the 17 that is asked for"),
         ("17", "17 does not use the given numbers as is asked"),
         ("12 + 5", "12 + 5 does not use the given numbers as is asked"),
         ("8 + 8 + 1", "8 + 8 + 1 does not use the given numbers as is asked"),
