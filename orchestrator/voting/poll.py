@@ -251,6 +251,8 @@ class Poll:
         """Why the vote is undecided; None if it is decided, by counting or by something that knows better."""
         if self._known_better(answer):
             return None
+        if (refused := self._refused(answer)) and not self._run.first_edition:
+            return refused
         ended, limit = self.finished, max((each.length for each in self.branches), default=0)
         whole = self._ballot.merge in ("medoid", "synthesis")  # they need no short answers
         silent = [
@@ -268,6 +270,17 @@ class Poll:
             return False
         gave = [branch for branch in self.finished if branch.cluster == cluster]
         return any(branch.verified for branch in gave) or (not gave and bool(self._forced(cluster)))
+
+    def _refused(self, answer: Answer) -> str | None:
+        """What to say of an answer that a verifier refused; also of none, if it refused all there were."""
+        refused = [
+            self._texts()[each.cluster]
+            for each in self.finished
+            if each.verified is False and each.cluster is not None
+        ]
+        if answer.claim in refused:
+            return f"the verifier refused {answer.claim!r}"
+        return "the verifier refused all answers" if refused and answer.claim is None else None
 
     def _forced(self, cluster: int) -> list[LiveBranch]:
         """The branches that were made to give this answer before they had finished."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.planning.run import Run
+from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Answer, Cluster
 from orchestrator.voting.branches import FORCE
@@ -218,6 +219,30 @@ async def test_a_verifier_ends_the_vote_and_the_trace_has_its_verdicts() -> None
     assert answer(played).claim == "3"
     assert asked[0] == ("Which?", "1")
     assert {e.data["label"] for e in played.events if e.data.get("kind") == NodeKind.TOOL} == {"check"}
+
+
+@pytest.mark.parametrize(
+    ("texts", "how", "why"),
+    [
+        (
+            [r"\boxed{1}", r"\boxed{2}", "Let us see.", "Well."],
+            {"rule": "fixed", "merge": "verifier"},
+            "all answers",
+        ),
+        ([r"\boxed{1}", r"\boxed{2}"], {"rule": "fixed", "merge": "verifier"}, "all answers"),
+        ([r"\boxed{1}", r"\boxed{1}", r"\boxed{2}"], {"rule": "first_verified"}, "'1'"),
+    ],
+)
+async def test_what_a_verifier_refused_is_not_stated(texts: list[str], how: dict[str, Any], why: str) -> None:
+    @tool
+    def check(question: str, answer: str) -> bool:
+        """Whether it is right."""
+        return False
+
+    played = await vote(Script(texts), verifier="check", tools=[check], **how)
+    assert played.result.outcome is RunOutcome.UNDECIDED
+    assert played.result.answer is not None
+    assert played.result.answer.undecided == f"the verifier refused {why}"
 
 
 async def test_a_verifier_that_fails_is_no_verdict() -> None:
