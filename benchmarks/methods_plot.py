@@ -15,6 +15,7 @@ def plot(rows: Sequence[Row], controls: Container[str], directory: Path) -> None
 
     The controls are joined by a line: what is above it is right more often at equal cost.
     """
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     directory.mkdir(parents=True, exist_ok=True)
@@ -22,7 +23,8 @@ def plot(rows: Sequence[Row], controls: Container[str], directory: Path) -> None
         own = [row for row in rows if (row.model, row.set) == (model, name)]
         figure = Figure(figsize=(4.6 * len(AXES), 4.2), layout="constrained")
         for axes, (cost, label) in zip(figure.subplots(1, len(AXES)), AXES, strict=True):
-            points = sorted((getattr(row, cost), 100 * row.right / row.questions, row) for row in own)
+            ours = ((getattr(row, cost), 100 * row.right / row.questions, row) for row in own)
+            points = sorted(ours, key=lambda point: point[:2])  # rows have no order
             line = [(x, y) for x, y, row in points if row.planner in controls]
             axes.plot([x for x, _ in line], [y for _, y in line], "-", color="tab:gray")
             for x, y, row in points:
@@ -36,7 +38,9 @@ def plot(rows: Sequence[Row], controls: Container[str], directory: Path) -> None
                 )
             axes.set(xscale="log", ylim=(-3, 103), xlabel=label)
         figure.suptitle(f"{name}, {own[0].questions} questions, {model}: right %, with 95 % intervals")
-        figure.savefig(directory / f"{name}.svg" if _one(rows) else directory / f"{model}-{name}.svg")
+        file = directory / (f"{name}.svg" if _one(rows) else f"{model}-{name}.svg")
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):  # the same rows make the same file
+            figure.savefig(file, metadata={"Date": None})
 
 
 def _one(rows: Sequence[Row]) -> bool:

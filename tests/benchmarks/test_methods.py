@@ -260,3 +260,15 @@ def test_all_sets_have_planners_and_all_methods_are_asked_somewhere() -> None:
     assert found == {name.partition(":")[0] for name in asked_somewhere}
     tools_or_chosen_by_auto = {"adaptive", "calls", "llm_compiler", "react"}
     assert set(installed_planners()) - found == {"direct", "cascade", *tools_or_chosen_by_auto}
+
+
+def test_pictures_of_the_same_rows_are_the_same_and_ties_have_no_order(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from benchmarks.methods_plot import plot
+
+    runs = runs_of("direct", [1], 100, asked=PUZZLES[:3]) + runs_of("vote", [1], 100, asked=PUZZLES[:3])
+    rows = rows_of(judged(runs, PUZZLES), ["direct", "vote"], ["direct"])
+    for folder in ("one", "other"):
+        plot(rows, ["direct"], tmp_path / folder)
+    [one], [other] = (list((tmp_path / folder).iterdir()) for folder in ("one", "other"))
+    assert one.read_bytes() == other.read_bytes()
