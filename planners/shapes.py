@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from calendar import day_name
 from typing import Literal
 
 from orchestrator.consensus.yes_or_no import asks_yes_or_no, begins_like_one
@@ -28,6 +29,7 @@ _COUNTED = re.compile(
 """Letters, words and the like, which are counted: a single letter among them."""
 
 _SPELT = re.compile(rf"\b(?:{wording.SPELLING})\b", re.IGNORECASE)
+_FROM_A_WEEKDAY = re.compile(rf"\b(?:{'|'.join(day_name)})\b.*\bdays?\b", re.IGNORECASE | re.DOTALL)
 _HOW_MANY = re.compile(wording.AMOUNTS, re.IGNORECASE)
 _TWO_QUESTIONS = re.compile(
     rf"\b(?:{wording.ASKING})\b[^?]*\?\s+(?:(?:and|und|et|y|e)\b|(?:{wording.ASKING})\b)[^?]*\?",
@@ -63,7 +65,8 @@ def shows(question: Question) -> Shows:
     """Whether the question shows that something is to be computed: by its words, or by two numbers.
 
     "How many" alone may ask for a fact; with a number it asks to compute. One number is enough where yes or
-    no is asked for: whether something is so many, or divides it. Letters and words are counted and spelt.
+    no is asked for, whether something is so many or divides it, and where days are counted from one of the
+    week. Letters and words are counted and spelt.
     """
     text = looked_at(question)
     if _COUNTED.search(text) or _SPELT.search(text):
@@ -72,7 +75,8 @@ def shows(question: Question) -> Shows:
     asks_how_many = bool(_HOW_MANY.fullmatch(sign))
     if sign and not asks_how_many:
         return "computation"
-    numbers = 1 if asks_how_many or form_of(question) == "yes or no" else 2
+    is_enough = asks_how_many or form_of(question) == "yes or no" or _FROM_A_WEEKDAY.search(text)
+    numbers = 1 if is_enough else 2
     return "computation" if len(_NUMBER.findall(text)) >= numbers else "nothing"
 
 

@@ -128,6 +128,8 @@ class _Walk(Expressions):
                 self.block(body if truth(self.value(test)) else others)
             case ast.For() | ast.While():
                 self._loop(statement)
+            case ast.FunctionDef("weekday", ast.arguments(args=[_, _]), _, []):
+                pass  # the one that it is told of: small models write it anew, and wrong
             case ast.FunctionDef(name, parameters, body, []):
                 self.names[name] = self.function(name, parameters, lambda: self._returned(body), _local(body))
             case ast.Break() | ast.Continue():

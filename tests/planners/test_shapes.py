@@ -24,6 +24,8 @@ from planners.shapes import form_of, shows
         ("¿Cuántas letras tiene la palabra ventana?", True),
         ("how many grams is half a kilo", True),
         ("A sprinter runs 36 km/h. How many metres per second is that?", True),
+        ("If today is Wednesday, what day is it in 10 days?", True),
+        ("On which day did Wednesday's child lose 2 teeth?", False),
         ("Wie viele Einwohner hat Bern?", False),
         ("How tall is Mount Everest?", False),
         ("What is the capital of New Zealand?", False),

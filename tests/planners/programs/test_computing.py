@@ -453,3 +453,10 @@ def test_sets_are_compared_in_no_more_time_than_they_are_long() -> None:
         "a = [{i for i in range(900)} for j in range(8)]\nanswer = a.count({i for i in range(899, -1, -1)})"
     )
     assert time.thread_time() - begun < 5
+
+
+def test_the_weekday_that_programs_are_told_of_is_not_written_anew() -> None:
+    anew = "def weekday(name, days):\n    return (name + days) % 7\n"
+    assert compute(f"{anew}answer = weekday('Wednesday', 10)").value == "Saturday"
+    other = "def weekday(day):\n    return day * 2\n"
+    assert compute(f"{other}answer = weekday(4)").value == 8
