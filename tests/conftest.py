@@ -31,17 +31,6 @@ def lock_of_coverage() -> object:
     return getattr(getattr(Coverage.current(), "_collector", None), "data_lock", None)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With ``--dist loadgroup``: real models come one after the other, all else file by file beside them.
-
-    Two of them at once, with a thread for each core, take three times as long.
-    """
-    for item in items:
-        real = any(item.get_closest_marker(name) for name in ("engine", "vllm"))
-        item.add_marker(pytest.mark.xdist_group("models" if real else str(item.path)))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def nothing_blocks() -> Iterator[None]:
     """Raise where our code makes a blocking call while an event loop runs in its thread."""
