@@ -23,8 +23,7 @@ def plot(rows: Sequence[Row], controls: Container[str], directory: Path) -> None
         own = [row for row in rows if (row.model, row.set) == (model, name)]
         figure = Figure(figsize=(4.6 * len(AXES), 4.2), layout="constrained")
         for axes, (cost, label) in zip(figure.subplots(1, len(AXES)), AXES, strict=True):
-            ours = ((getattr(row, cost), 100 * row.right / row.questions, row) for row in own)
-            points = sorted(ours, key=lambda point: point[:2])  # rows have no order
+            points = points_of(own, cost)
             line = [(x, y) for x, y, row in points if row.planner in controls]
             axes.plot([x for x, _ in line], [y for _, y in line], "-", color="tab:gray")
             for x, y, row in points:
@@ -41,6 +40,12 @@ def plot(rows: Sequence[Row], controls: Container[str], directory: Path) -> None
         file = directory / (f"{name}.svg" if _one(rows) else f"{model}-{name}.svg")
         with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):  # the same rows make the same file
             figure.savefig(file, metadata={"Date": None})
+
+
+def points_of(rows: Sequence[Row], cost: str) -> list[tuple[float, float, Row]]:
+    """The rows with what they cost and the percentage that is right, the cheapest first."""
+    points = ((getattr(row, cost), 100 * row.right / row.questions, row) for row in rows)
+    return sorted(points, key=lambda point: point[:2])  # rows have no order
 
 
 def _one(rows: Sequence[Row]) -> bool:

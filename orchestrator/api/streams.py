@@ -92,14 +92,9 @@ class Streams:
         with suppress(
             AnabranchError
         ):  # it is stored; what keeps us from following it is not its caller's fault
-            async with task_group() as group:
-                waiting = [
-                    group.create_task(self._ended(task.id), name=f"wait for {task.id}"),
-                    group.create_task(self._closing.wait(), name=f"closing of the wait for {task.id}"),
-                ]
-                await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-                for each in waiting:
-                    each.cancel()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self.until_closing(self._ended(task.id))
             return await self._service.task(task.id)
         return task
 

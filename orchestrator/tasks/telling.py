@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from storage.events import Event, EventType
 LONGEST = 80
 """The most characters of what is quoted in a line."""
 
-_BRANCH = "branch "
+_BRANCH = re.compile(r"branch (\d+)")
 
 _STEPS = {
     "survey": "Looking at which methods suit the question.",
@@ -62,7 +63,7 @@ class Telling:
         self._labels[event.path] = _named(label)
         if kind == NodeKind.VOTE:
             yield "A vote begins."
-        elif label.startswith(_BRANCH):
+        elif _BRANCH.fullmatch(label):
             yield f"{_named(label)} begins."
         elif told := _STEPS.get(label):
             yield told
@@ -80,9 +81,8 @@ class Telling:
 
 def _named(label: str) -> str:
     """What a node is called at the beginning of a sentence; branches are counted from 1."""
-    number = label.removeprefix(_BRANCH)
-    if label.startswith(_BRANCH) and number.isdigit():
-        return f"Branch {int(number) + 1}"
+    if branch := _BRANCH.match(label):
+        return f"Branch {int(branch[1]) + 1}{_cut(label[branch.end() :])}"
     return f"{label[:1].upper()}{_cut(label)[1:]}"
 
 

@@ -273,8 +273,9 @@ class Poll:
 
     def _refused(self, answer: Answer) -> str | None:
         """What to say of an answer that a verifier refused; also of none, if it refused all there were."""
+        texts = self._texts()
         refused = [
-            self._texts()[each.cluster]
+            texts[each.cluster]
             for each in self.finished
             if each.verified is False and each.cluster is not None
         ]

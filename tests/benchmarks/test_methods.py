@@ -15,6 +15,7 @@ from benchmarks import methods
 from benchmarks.asking import Contestant, ask, contestant
 from benchmarks.countdown import Puzzle
 from benchmarks.method_sets import HARDER, HOPS, SETS, Question, questions
+from benchmarks.methods_plot import plot, points_of
 from benchmarks.methods_table import at_equal_cost, judged, mixture, rows_of, table
 from orchestrator.planning.finding import installed_planners
 from workers.engines.simulator.cost import CostModel
@@ -262,10 +263,14 @@ def test_all_sets_have_planners_and_all_methods_are_asked_somewhere() -> None:
     assert set(installed_planners()) - found == {"direct", "cascade", *tools_or_chosen_by_auto}
 
 
+def test_rows_that_cost_the_same_and_are_right_as_often_are_drawn_all_the_same() -> None:
+    runs = runs_of("direct", [1], 100, asked=PUZZLES[:3]) + runs_of("vote", [1], 100, asked=PUZZLES[:3])
+    points = points_of(rows_of(judged(runs, PUZZLES), ["direct", "vote"], ["direct"]), "seconds")
+    assert [(x, row.planner) for x, _, row in points] == [(points[0][0], "direct"), (points[0][0], "vote")]
+
+
 def test_pictures_of_the_same_rows_are_the_same_and_ties_have_no_order(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    from benchmarks.methods_plot import plot
-
     runs = runs_of("direct", [1], 100, asked=PUZZLES[:3]) + runs_of("vote", [1], 100, asked=PUZZLES[:3])
     rows = rows_of(judged(runs, PUZZLES), ["direct", "vote"], ["direct"])
     for folder in ("one", "other"):

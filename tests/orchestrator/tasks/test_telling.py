@@ -69,6 +69,21 @@ def test_what_fails_is_called_by_its_name_and_branches_are_counted_from_one() ->
     ]
 
 
+def test_what_goes_on_within_a_branch_is_told_only_if_it_fails() -> None:
+    telling = Telling()
+    failed = {"outcome": "failed", "error": {"code": "overloaded", "message": "no room"}}
+    lines = []
+    for number, label in enumerate(("branch 0, segment 1", "branch 0, probe 2", "branch 1, corrected")):
+        data = {"kind": "generate", "label": label}
+        lines += telling.lines(Event(number, EventType.NODE_ADDED, f"0.{number}", 0.0, data))
+        lines += telling.lines(Event(number, EventType.NODE_SETTLED, f"0.{number}", 0.0, failed))
+    assert lines == [
+        "Branch 1, segment 1 failed: no room.",
+        "Branch 1, probe 2 failed: no room.",
+        "Branch 2, corrected failed: no room.",
+    ]
+
+
 def test_branches_that_disagree_or_give_no_answer_are_told() -> None:
     def decided(**saw: Any) -> list[str]:
         return told(EventType.DECISION, by="beta", verdict="continue", saw=saw)
