@@ -72,7 +72,7 @@ def test_what_fails_is_called_by_its_name_and_branches_are_counted_from_one() ->
 def test_what_goes_on_within_a_branch_is_told_only_if_it_fails() -> None:
     telling = Telling()
     failed = {"outcome": "failed", "error": {"code": "overloaded", "message": "no room"}}
-    lines = []
+    lines: list[str] = []
     for number, label in enumerate(("branch 0, segment 1", "branch 0, probe 2", "branch 1, corrected")):
         data = {"kind": "generate", "label": label}
         lines += telling.lines(Event(number, EventType.NODE_ADDED, f"0.{number}", 0.0, data))
