@@ -23,6 +23,7 @@ from orchestrator.consensus.reading.predicates import (
     predicate,
 )
 from orchestrator.consensus.reading.sentences import masked, sentences, without_citations
+from orchestrator.consensus.reading.words import COPULAS, JOINING, YIELDING, either
 
 How = Literal["boxed", "json", "marker", "choice", "number", "whole", "code"]
 
@@ -74,6 +75,17 @@ _LITERAL = lazily(
     r"(?:\w+\s){0,8}?(?:is|are|was|were|equals|be|=)\s+(?:the\s+(?:number|variable|letter)\s+)?[*_`$]*"
     r"(?P<what>[b-hj-zB-HJ-Z]|i|[A-Za-z]+-?\d\w*|[A-Z][a-z]?_\w+|[A-Za-z]+_\{?\w+\}?[\w{}]*|[πe∞φ]"
     r"|[A-Za-zΘΩ]+\([^()]{1,40}\)|[A-Z]{2,8})[*_`$]*"
+)
+_BOLD = lazily(r"(?<![\w*])\*\*(?=[^\s*])(?P<what>[^*\n]{1,80})(?<=\S)\*\*")
+_SAID_BEFORE = lazily(
+    rf"\b(?:{either(COPULAS + YIELDING)})\s+(?:(?:{either(JOINING)}|in|on|at|by|an?|the)\s+)*$", re.IGNORECASE
+)
+_DAY = lazily(
+    r"(?:^\W*|,\s*|\b(?:so|thus|hence|therefore|then),?\s+|\bin\s+\d+\s+\w+\s+)"
+    r"(?:it|that|this|(?:the|that)\s+(?:day|date|month))\s+(?:(?!until|till|before|when)[\w'’]+\s+){0,8}?(?:is|was|be|falls\s+on)"
+    r"\s+(?:on\s+)?(?:an?\s+)?(?P<what>(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april"
+    r"|may|june|july|august|september|october|november|december)[.\s]*$",
+    re.IGNORECASE,
 )
 _EXCLAIMED = lazily(r"factorial|permut|arrang|\d!\s*[=×*/)+-]", re.IGNORECASE)
 
@@ -167,6 +179,8 @@ def of_last_sentence(body: str) -> tuple[How, str] | None:
                 return "number", found
         if place == 0 and (found := expression(sentence)) is not None:
             return "number", found
+        if place == 0 and (found := _emphasised(raw) or _day(sentence)) is not None:
+            return "number", found
         if (last := place == 0) or FIGURE.search(sentence) or "\\" in sentence:
             if text[end : end + 1] == "!" and _EXCLAIMED.search(body):
                 sentence += "!"
@@ -192,6 +206,24 @@ def _lines(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
         if line.strip():
             yield at, at + len(line)
         at += len(line) + 1
+
+
+def _emphasised(raw: str) -> str | None:
+    """The one part in bold that a sentence ends with and says of its subject: "In 3 hours it is in **Rome**."
+
+    None if it has a figure, which is read with all that its value depends on.
+    """
+    found = list(_BOLD.finditer(raw))
+    if len(found) != 1 or raw[found[0].end() :].strip(" .\n") or FIGURE.search(found[0]["what"]):
+        return None
+    before = raw[: found[0].start()]
+    return found[0]["what"].rstrip(".") if _SAID_BEFORE.search(before) and FIGURE.search(before) else None
+
+
+def _day(sentence: str) -> str | None:
+    """The day of the week or month that a sentence with figures ends with: "In 10 days it will be Saturday"."""
+    day = _DAY.search(sentence)
+    return day["what"] if day and FIGURE.search(sentence) else None
 
 
 def _literal(sentence: str, alone: bool) -> str | None:

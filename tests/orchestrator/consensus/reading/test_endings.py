@@ -1,0 +1,38 @@
+"""Last sentences whose figures are not what they say."""
+
+import pytest
+
+from orchestrator.consensus.extraction import extract_claim
+
+
+@pytest.mark.parametrize(
+    ("text", "claim"),
+    [
+        ("Therefore, in 10 days from Wednesday, it will be a **Saturday**.", "Saturday"),
+        ("7 days later it is Wednesday again.\n\nSo in 10 days from Wednesday, it will be Saturday.", "Saturday"),
+        ("If today is Wednesday, in 10 days it will be Saturday.", "Saturday"),
+        ("So the day 100 days from Tuesday is Thursday.", "Thursday"),
+        ("Therefore, 5 months after March, it will be August.", "August"),
+        ("So 3 weeks after Monday it will be **Monday**.", "Monday"),
+        ("After 3 hours, the train is in **Berlin**.", "Berlin"),
+        ("Of the 4 planets, the largest is **Jupiter**.", "Jupiter"),
+    ],
+)
+def test_a_day_or_a_word_in_bold_is_said_not_the_figure_before_it(text: str, claim: str) -> None:
+    found = extract_claim(text)
+    assert found is not None
+    assert found.text == claim
+
+
+@pytest.mark.parametrize(
+    ("text", "claim"),
+    [
+        ("After 3 hours, the train has gone **240 km**.", "240 km"),
+        ("It takes 3 days until it is Monday.", "It takes 3 days until it is Monday"),
+        ("It is **exactly** 12 km in all, which is **far**.", "12 km"),
+    ],
+)
+def test_figures_count_where_no_day_is_said(text: str, claim: str) -> None:
+    found = extract_claim(text)
+    assert found is not None
+    assert found.text == claim
