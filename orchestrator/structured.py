@@ -29,7 +29,9 @@ class Ending(asyncio.Event):
         self._limits: set[asyncio.Timeout] = set()
 
     def set(self) -> None:
-        """Wake whoever waits for it, and cancel what goes on until then."""
+        """Wake whoever waits for it, and cancel what goes on until then; once more changes nothing."""
+        if self.is_set():
+            return
         super().set()
         while self._limits:
             self._limits.pop().reschedule(0.0)

@@ -33,7 +33,7 @@ SEVERAL_FACTS = 400
 """Characters of material from which a question is a look-up among several facts. There, looks and votes of
 kinds were right no more often than one call (see docs/methods.md)."""
 
-PUZZLE: Final = "it is a puzzle of numbers, of which one call finds as many as several"
+PUZZLE: Final = "it is a puzzle of numbers, whose answer is computed"
 
 
 def may_be_checked(run: Run, question: Question) -> str:
@@ -71,10 +71,10 @@ async def adaptive(
         NodeFailed: no branch gave a completion.
         AnswerRefused: the model, or a filter, refused to answer from the material.
     """
-    if material and _given(question) >= material and not run.first_edition:
+    if material and _given(question) >= material and run.edition >= 2:
         run.decide("adaptive", "direct", {"reason": "it is a look-up in much material"})
         return await direct(run, question, max_tokens=max_tokens)
-    if (puzzle := puzzle_in(question)) is not None and not run.first_edition:
+    if (puzzle := puzzle_in(question)) is not None and run.edition >= 3:
         run.decide("adaptive", "direct", {"reason": PUZZLE})
         answer = await direct(run, question, max_tokens=max_tokens)
         return replace(

@@ -32,38 +32,46 @@ _CLAUSE: Final = (
     r"(?:^|(?<=[.!?:;,\n]) ?|\b(?:and|then|please|to|you|und|bitte|et|y|must|should) )(?:then |please )?"
 )
 
-_OPERATIONS: Final = (
+_ON_LISTS: Final = (
     r"(?:sort|rank|reorder|rearrange|arrange|shuffle|permute|scramble|prioriti[sz]e|dedup\w*|deduplicate"
     r"|cluster|intersect|interleave|zip)\b",
     r"(?:order|reverse|group|partition|combine|merge|join|concatenate|chain|link|swap|rotate|shift|insert"
     rf"|aggregate|average|sum|count|total) {_SOME}",
-    r"(?:sortiere|ordne|mische|vergleiche|summiere|addiere|zähle)\b",
-    r"(?:trie[rz]?|classe[rz]? par|mélange[rz]?|compare[rz]?|additionne[rz]?)\b",
-    r"(?:ordena|clasifica por|mezcla|compara|suma)\b",
-    r"(?:ordina|mescola|confronta|somma)\b",
+    r"(?:sortiere|ordne|mische|summiere|addiere|zähle)\b",
+    r"(?:trie[rz]?|classe[rz]? par|mélange[rz]?|additionne[rz]?)\b",
+    r"(?:ordena|clasifica por|mezcla|suma)\b",
+    r"(?:ordina|mescola|somma)\b",
     r"(?:add|sum) (?:up|together)\b",
     r"(?:add|multiply) (?:all|these|those|the (?:following|numbers))\b",
-    r"(?:compare|contrast)\b",
     r"(?:pick|choose|select) (?:\w+ ){0,3}(?:of|from|among)\b",
     r"(?:divide|split|distribute|allocate) (?:these|those|them|the|all|it)\b",
     r"(?:pick|choose|select|find|remove|delete|replace|keep|drop|insert) (?:one|two|the (?:best|worst|most"
     r"|least|duplicates?|outlier|odd|\w{2,}est)|an? random|some|any|all duplicates?|duplicates?)\b",
     r"summari[sz]e (?:them|all|everything|both|these|the following) (?:in|into|as) (?:a|one)\b",
 )
+"""What is done to a whole list, at the beginning of a clause."""
+
+_OPERATIONS: Final = (*_ON_LISTS, r"(?:compare[rz]?|contrast|vergleiche|compara|confronta)\b")
 """What is asked for at the beginning of a clause."""
 
-_ANYWHERE: Final = (
-    # An order, a rank, chance.
+_ORDERED: Final = (
     r"\b(?:in|by|into) (?:\w+ ){0,2}(?:alphabetical|numerical|chronological|ascending|descending|reverse"
-    r"|logical|increasing|decreasing|order)(?: order)?\b",
+    r"|logical|increasing|decreasing|order)(?: order)?\b"
+    r"(?! to\b)(?! (?:that )?(?:is |as |they )?(?:given|listed|above))",
     r"\balphabetisch|\balphabétique|\balfabétic|\balfabetic|\bReihenfolge\b|\bpar ordre\b|\bpor orden\b",
     r"\b(?:ordered|sorted|ranked|arranged|grouped) (?:by|from|in)\b",
     r"\b(?:number|order|sort|arrange|list) (?:these|those|them|the)\b.{0,40}\b(?:by|from)\b",
+    r"\b(?:keep|keeping|preserv\w+|maintain\w*) (?:the|their) (?:same |original |relative )?order\b",
+    r"\b(?:running|cumulative) (?:totals?|sums?|counts?|averages?|products?)\b",
+)
+"""An order, or what is added up item by item."""
+
+_ANYWHERE: Final = (
+    *_ORDERED,
+    # A rank, chance.
     r"\b(?:increasing|decreasing|growing|rising|progressive(?:ly)?) (?:in )?(?:difficulty|length|order|size)",
     r"\brandom(?:ly)?\b|\bpermutations?\b|\bzufällig|\bau hasard\b|\bal azar\b",
-    r"\b(?:keep|keeping|preserv\w+|maintain\w*|in) (?:the|their) (?:same |original |relative )?order\b",
     # What is made of all of them.
-    r"\b(?:running|cumulative) (?:totals?|sums?|counts?|averages?|products?)\b",
     r"\b(?:total|sum|average|mean|median|maximum|minimum|combined|union|intersection|ranking)(?: \w+)? "
     r"(?:of|among|across|for|amount|price|cost)\b",
     r"\b(?:overall|in total|altogether|as a whole|in common|insgesamt|au total|en total)\b",
@@ -145,9 +153,14 @@ _REFERS: Final = re.compile(
 )
 _SENTENCE: Final = re.compile(r"(?<=[.!?]) ")
 _QUOTED: Final = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|`[^`\n]*`")
-_LISTED: Final = re.compile(r"\s*(?:[-*+•–]|\(?(?:\d{1,3}|[A-Za-z])[.):])\s*\S|.*[?？]\s*$")
+_MARKED: Final = re.compile(r"\s*(?:[-*+•–]|\(?(?:\d{1,3}|[A-Za-z])[.):])\s*\S")
+_LISTED: Final = re.compile(rf"{_MARKED.pattern}|.*[?？]\s*$")
 _ASKED: Final = re.compile(rf"{_CLAUSE}(?P<what>(?:{'|'.join(_OPERATIONS)}){_WITHIN})", re.IGNORECASE)
 _SAID: Final = re.compile(rf"(?P<what>(?:{'|'.join(_ANYWHERE)}){_WITHIN})", re.IGNORECASE)
+_WHOLE_LIST: Final = re.compile(
+    rf"{_CLAUSE}(?P<asked>(?:{'|'.join(_ON_LISTS)}){_WITHIN})|(?P<said>(?:{'|'.join(_ORDERED)}){_WITHIN})",
+    re.IGNORECASE,
+)
 _SAMPLES: Final = re.compile("|".join(_OF_SAMPLES), re.IGNORECASE)
 
 
@@ -179,6 +192,21 @@ def dependent_at_sight(text: str) -> str:
     """Those words in what is not listed in a text, as far as that shows before anybody has read it."""
     lines = (line for line in _QUOTED.sub(" ", text).split("\n") if not _LISTED.match(line))
     return dependent_words("\n".join(re.split(r"[:：]", line)[0] for line in lines))
+
+
+def whole_list_at_sight(text: str) -> str:
+    """The words of any question that ask for an operation on a whole list, as sorting; or empty.
+
+    Fewer words than those of :func:`dependent_at_sight`, which is asked of tasks for several items: of free
+    questions, "together" or "between" say nothing.
+    """
+    for line in _QUOTED.sub(" ", text).split("\n"):
+        if _MARKED.match(line):
+            continue
+        for sentence in _SENTENCE.split(line):
+            if found := _WHOLE_LIST.search(re.split(r"[:：]", sentence)[0]):
+                return (found["asked"] or found["said"]).strip()
+    return ""
 
 
 def refers_to_another(items: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import Final
 
 from orchestrator.runtime.values import Question
+from planners.listing import looked_at
 from workers.errors import ToolError
 from workers.tools.calculator import evaluate
 from workers.tools.numbers import shown
@@ -27,11 +28,11 @@ _MAKING: Final = (
     r"(?:exactly |the (?:target|number) (?:of )?)?(?P<target>\d{1,6})(?![\d.,/%]*\d)(?! ?%)"
 )
 _NUMBERS: Final = (
-    r"(?:(?:the|these|those|this|set|of|only|all|exactly|each|numbers?|digits?|cards?|three|four|five|six)\s*)*"
+    r"(?:(?:the|these|those|this|set|of|only|all|exactly|each|numbers?|cards?|three|four|five|six)\s*)*"
     r":? ?(?P<numbers>\d{1,4}(?:(?:, ?(?:and )?| and | )\d{1,4}){2,9})(?![\d.,/%]*\d)(?! ?%)"
-    r"(?=\s*(?:[.;:!?)\n]|\Z|,?\s*(?:each|exactly|once|by|with|without|only|using|to|and|so|in|that|if|all)\b))"
+    r"(?=\s*(?:[.;:!?)\n]|\Z|(?:,\s*)?(?:each|exactly|once|by|with|without|only|using|to|and|so|in|that|if|all)\b))"
 )
-"""Three numbers at least, which count nothing that is named after them."""
+"""Three numbers at least, which count nothing that is named after them; digits may be put together, too."""
 
 _FORMS = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -43,16 +44,31 @@ _FORMS = tuple(
 )
 """How such a puzzle is set: the target first, or the numbers."""
 
-_FREELY = re.compile(
-    r"(?<!no )(?<!not )(?<!n['’]t )(?<!without )"
-    r"\b(?:as often as|more than once|any number of times|repeatedly|repeat\w*|reuse\w*)\b",
+_OTHERWISE = re.compile(
+    r"\b(?:how (?:many|much|often|long)|number of (?!times)|ways|coins?|stamps?|notes|bills|dice|subsets?"
+    r"|fewest|smallest|largest|shortest|(?<!at )(?:least|most)|minim\w+|maxim\w+|probability|chance|likel\w+"
+    r"|which|who|when|where|why|mean|average|median)\b|(?:\bnot|n['’]t) (?:equal|make|get|reach|come)\b",
     re.IGNORECASE,
 )
+"""What asks for something else than one expression: for an amount of them, or for what is counted so."""
+
+_HOW = re.compile(r"\W*(?:how|can|could|is (?:it|that)|do you|what (?:expression|equation))\b", re.IGNORECASE)
+_SENTENCE = re.compile(r"[^.?!\n]*[.?!\n]?")
+_AGAIN = re.compile(
+    r"\b(?:as (?:often|many times) as|more than once|(?:any number of|multiple|several|many) times|again"
+    r"|repeated(?:ly)?|repeat\w*|reus\w+)\b",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(r"\b(?:no|not|never|without|cannot|nor|\w+n['’]t)\b", re.IGNORECASE)
 _ALL = re.compile(
-    r"\bexactly once\b|\b(?:use|using) (?:all|every|each)\b|\ball (?:of )?(?:the|these|three|four) numbers\b",
+    r"\bexactly once\b|(?<!may )(?<!can )(?<!could )\b(?:use|using) (?:all|every|each)\b"
+    r"|\ball (?:of )?(?:the|these|three|four) numbers\b",
     re.IGNORECASE,
 )
-_NEED_NOT = re.compile(r"\bat most\b|\bneed not\b|\bnot have to\b|\bdon['’]t have to\b", re.IGNORECASE)
+_NEED_NOT = re.compile(
+    r"\b(?:at most|(?:only|more than|most) once|need not)\b|(?:\bnot|n['’]t) (?:have|need) to\b",
+    re.IGNORECASE,
+)
 _SPELT = (
     (re.compile(r"\\(?:times|cdot)(?![a-z])|[×·⋅∗]|(?<=[0-9)])\s*[xX]\s*(?=[0-9(])"), "*"),
     (re.compile(r"\\div(?![a-z])|[÷:]"), "/"),
@@ -64,7 +80,7 @@ _SPELT = (
 )
 """How models write signs and brackets."""
 
-_SIDE = re.compile(r"[0-9+\-*/() ]*[0-9][0-9+\-*/() ]*")
+_SIDE = re.compile(r"[0-9+\-*/() ]+")
 _NUMBER = re.compile(r"\d+")
 
 
@@ -82,12 +98,11 @@ class Puzzle:
 
         Of several lines, the one that is an expression counts, if it is the only one.
         """
-        text = _expression(said)
-        sides = [each.strip() for each in text.split("=")]
-        values = [_value(each) for each in sides]
+        sides = [each.strip() for each in _expression(said).split("=")]
+        values = [value for each in sides if (value := _value(each)) is not None]
+        if len(values) < len(sides):
+            return ""
         for side, value in zip(sides, values, strict=True):
-            if value is None:
-                return ""
             if value != self.target:
                 is_number = len(_NUMBER.findall(side)) == 1
                 what = f"it comes to {side}" if is_number else f"{side} comes to {shown(value)}"
@@ -106,15 +121,29 @@ class Puzzle:
 
 
 def puzzle_in(question: Question) -> Puzzle | None:
-    """The puzzle that a question sets; None if it is another question, or also offers choices."""
-    if question.choices:
+    """The puzzle that a question sets; None if it asks for something else or several, or offers choices."""
+    text = looked_at(question)
+    if question.choices or _OTHERWISE.search(text):
         return None
-    found = next((match for form in _FORMS if (match := form.search(question.text))), None)
-    if found is None:
+    set_so = [match for form in _FORMS for match in form.finditer(text)]
+    found = {(int(each["target"]), tuple(map(int, _NUMBER.findall(each["numbers"])))) for each in set_so}
+    sentences = _SENTENCE.findall(text)
+    asked = [each for each in sentences if each.endswith("?") and not _HOW.match(each)]
+    if len(found) != 1 or not all(any(match[0] in each for match in set_so) for each in asked):
         return None
-    numbers = tuple(map(int, _NUMBER.findall(found["numbers"])))
-    whole = bool(_ALL.search(question.text)) and not _NEED_NOT.search(question.text)
-    return Puzzle(int(found["target"]), numbers, whole, bool(_FREELY.search(question.text)))
+    ((target, numbers),) = found
+    return Puzzle(
+        target,
+        numbers,
+        all_of_them=bool(_ALL.search(text)) and not _NEED_NOT.search(text),
+        freely=any(_said(_AGAIN, each) for each in sentences),
+    )
+
+
+def _said(what: re.Pattern[str], sentence: str) -> bool:
+    """Whether a sentence says so, and does not deny it."""
+    found = what.search(sentence)
+    return found is not None and not _DENIED.search(sentence, 0, found.start())
 
 
 def _expression(said: str) -> str:

@@ -29,7 +29,8 @@ _COUNTED = re.compile(
 """Letters, words and the like, which are counted: a single letter among them."""
 
 _SPELT = re.compile(rf"\b(?:{wording.SPELLING})\b", re.IGNORECASE)
-_FROM_A_WEEKDAY = re.compile(rf"\b(?:{'|'.join(day_name)})\b.*\bdays?\b", re.IGNORECASE | re.DOTALL)
+_WEEKDAY = re.compile(rf"\b(?:{'|'.join(day_name)})\b", re.IGNORECASE)
+_DAYS_ON = re.compile(rf"\b(?:\d+|an?|{'|'.join(_FIGURES.split())}) (?:days?|weeks?)\b", re.IGNORECASE)
 _HOW_MANY = re.compile(wording.AMOUNTS, re.IGNORECASE)
 _TWO_QUESTIONS = re.compile(
     rf"\b(?:{wording.ASKING})\b[^?]*\?\s+(?:(?:and|und|et|y|e)\b|(?:{wording.ASKING})\b)[^?]*\?",
@@ -75,7 +76,8 @@ def shows(question: Question) -> Shows:
     asks_how_many = bool(_HOW_MANY.fullmatch(sign))
     if sign and not asks_how_many:
         return "computation"
-    is_enough = asks_how_many or form_of(question) == "yes or no" or _FROM_A_WEEKDAY.search(text)
+    from_a_weekday = _WEEKDAY.search(text) and _DAYS_ON.search(text)
+    is_enough = asks_how_many or form_of(question) == "yes or no" or from_a_weekday
     numbers = 1 if is_enough else 2
     return "computation" if len(_NUMBER.findall(text)) >= numbers else "nothing"
 

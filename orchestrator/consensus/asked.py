@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from orchestrator.consensus.echoes import unechoed
 from orchestrator.consensus.extraction import LONGEST_WHOLE, Claim, extract_claim
 from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.reading.endings import MARKDOWN
@@ -196,10 +197,11 @@ def claim_for(
     repeat the question does, or else all of a short text. ``alone`` says that the text is compared with no
     other. Where the question asks for a text, it is then the claim as a whole if it is short, and claims
     nothing if it is long; so is a numbered list, and a text with a program, unless it is all of it. A text
-    that asks the question again claims nothing.
+    that asks the question again claims nothing, nor do tags of the prompt.
     """
     if _asks_again(text, question):
         return None
+    text = unechoed(text)
     claim = extract_claim(text, choices=choices, truncated=truncated)
     if claim is None or choices:
         return claim

@@ -18,11 +18,13 @@ from workers.calls import Sampling
 from workers.engine import Capabilities, Engine
 from workers.tools.toolbox import Toolbox
 
-EDITION: Final = 2
+EDITION: Final = 3
 """What a run does where its options do not say it. A run records it, so that it can be changed.
 
-From 2 on, a synthesis is asked for only where no answer has a majority, and does not stand against all votes;
-and a vote whose verifier is no tool of the run is refused.
+From 2 on, a synthesis is asked for only where no answer has a majority, and does not stand against all
+votes; a vote whose verifier is no tool of the run is refused; and ``adaptive`` makes one call in much
+material. From 3 on, a vote whose verifier refused the answer is undecided, ``adaptive`` makes one call for an
+expression that makes a number, and ``threads`` hands on what is done to a whole list.
 """
 
 FIRST_EDITION: Final = 1

@@ -11,7 +11,6 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 from orchestrator.consensus.confidence import TOP
 from orchestrator.consensus.stopping import FIRST_DEFAULT_RULE
 from orchestrator.errors import InvalidRequest, PlannerError
-from orchestrator.runtime.environment import FIRST_EDITION
 from orchestrator.runtime.executor import Executor
 from orchestrator.runtime.given import (
     SamplingOptions,
@@ -266,9 +265,9 @@ class Verbs:
         return self._executor.environment.rule == FIRST_DEFAULT_RULE
 
     @property
-    def first_edition(self) -> bool:
-        """Whether the run began in the first edition, in which a few things went otherwise."""
-        return self._executor.environment.edition == FIRST_EDITION
+    def edition(self) -> int:
+        """The edition that the run began in (:data:`~orchestrator.runtime.environment.EDITION`)."""
+        return self._executor.environment.edition
 
     @property
     def entails(self) -> bool:

@@ -49,7 +49,7 @@ def check_judges(
     if isinstance(outputs, str) and outputs not in run.tools:
         known = ", ".join(run.tools) or "none at all"
         raise InvalidRequest(f"programs are to be run by the tool {outputs!r}, but there is only {known}")
-    if isinstance(verifier, str) and verifier not in run.tools and not run.first_edition:
+    if isinstance(verifier, str) and verifier not in run.tools and run.edition >= 2:
         known = ", ".join(run.tools) or "none at all"
         raise InvalidRequest(
             f"answers are to be verified by the tool {verifier!r}, but there is only {known}"

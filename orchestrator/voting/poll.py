@@ -251,7 +251,7 @@ class Poll:
         """Why the vote is undecided; None if it is decided, by counting or by something that knows better."""
         if self._known_better(answer):
             return None
-        if (refused := self._refused(answer)) and not self._run.first_edition:
+        if (refused := self._refused(answer)) and self._run.edition >= 3:
             return refused
         ended, limit = self.finished, max((each.length for each in self.branches), default=0)
         whole = self._ballot.merge in ("medoid", "synthesis")  # they need no short answers
@@ -274,14 +274,16 @@ class Poll:
     def _refused(self, answer: Answer) -> str | None:
         """What to say of an answer that a verifier refused; also of none, if it refused all there were."""
         texts = self._texts()
-        refused = [
+        claims = {texts[each.cluster] for each in self.finished if each.cluster is not None}
+        refused = {
             texts[each.cluster]
             for each in self.finished
             if each.verified is False and each.cluster is not None
-        ]
+        }
         if answer.claim in refused:
             return f"the verifier refused {answer.claim!r}"
-        return "the verifier refused all answers" if refused and answer.claim is None else None
+        all_were = bool(refused) and refused == claims
+        return "the verifier refused all answers" if all_were and answer.claim is None else None
 
     def _forced(self, cluster: int) -> list[LiveBranch]:
         """The branches that were made to give this answer before they had finished."""

@@ -82,7 +82,7 @@ class Synthesis:
         An answer has a majority if it has more than half of the votes for any. Without one, the entropy is at
         least ln 2.
         """
-        if self._run.first_edition or not any(self._clusters.counts()):
+        if self._run.edition < 2 or not any(self._clusters.counts()):
             return await self._of_texts()
         return await self._of_answers(place)
 

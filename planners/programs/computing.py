@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from planners.programs.costs import STEPS as STEPS
 from planners.programs.costs import ProgramError as ProgramError
+from planners.programs.days import weekday, weekday_anew
 from planners.programs.expressions import Expressions, refused
 from planners.programs.functions import MODULES
 from planners.programs.values import Value, as_list, truth
@@ -128,10 +129,9 @@ class _Walk(Expressions):
                 self.block(body if truth(self.value(test)) else others)
             case ast.For() | ast.While():
                 self._loop(statement)
-            case ast.FunctionDef("weekday", ast.arguments(args=[_, _]), _, []):
-                pass  # the one that it is told of: small models write it anew, and wrong
             case ast.FunctionDef(name, parameters, body, []):
-                self.names[name] = self.function(name, parameters, lambda: self._returned(body), _local(body))
+                own = self.function(name, parameters, lambda: self._returned(body), _local(body))
+                self.names[name] = weekday_anew(own) if name == weekday.__name__ else own
             case ast.Break() | ast.Continue():
                 raise _Left(statement)
             case ast.Return(value):

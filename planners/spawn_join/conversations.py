@@ -134,6 +134,8 @@ class Calling:
             else:
                 messages += given
                 self._outcomes.append((call, len(given)))
+        if not completion.calls and (text := _join_in(said)):
+            return Move(text, joined=text if JOIN in self._offered else None)
         return Move(said, tuple(messages), wrong="; ".join(faults))
 
     def tell(self, completion: Completion, returned: Sequence[str]) -> None:
@@ -163,6 +165,20 @@ class Calling:
         return [text for text in texts if says_something(text)] or f"{call.name} was called without a message"
 
 
+def _join_in(said: str) -> str:
+    """What a call of join says that a model has written as its text; empty if the text is none."""
+    try:
+        call = json.loads(_FENCES.sub("", said))
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(call, dict) or call.get("name") != JOIN:
+        return ""
+    given = call.get("arguments", call.get("parameters"))
+    value = next(iter(given.values()), None) if isinstance(given, dict) else given
+    texts = [text_of(each) for each in (value if isinstance(value, list) else [value]) if each is not None]
+    return "\n".join(filter(says_something, texts))
+
+
 def _list_in(text: str) -> list[object] | None:
     """A JSON list that stands in place of arguments, or as text in one; None if there is none."""
     try:
@@ -172,6 +188,7 @@ def _list_in(text: str) -> list[object] | None:
     return value if isinstance(value, list) else None
 
 
+_FENCES = re.compile(r"\A\s*```(?:json)?[ \t]*\n|\n[ \t]*```\s*\Z")
 _BLOCK = re.compile(rf"^[ \t]*<{SPAWN}>", re.MULTILINE | re.IGNORECASE)
 _BLOCK_END = re.compile(rf"</{SPAWN}>", re.IGNORECASE)
 _TASK = re.compile(rf"<{TASK}>(.*?)(?=</?{TASK}>|\Z)", re.DOTALL | re.IGNORECASE)

@@ -13,7 +13,7 @@ from orchestrator.runtime.messages import Message, Part, assistant
 from orchestrator.runtime.nodes import Node, Succeeded
 from orchestrator.runtime.values import Answer
 from planners.forking import CriticalPath, waves
-from planners.questions import guarded
+from planners.questions import guarded, unechoed
 from planners.threads.dialects import BLOCK, Block, Dialect
 from workers.calls import Completion
 
@@ -156,10 +156,10 @@ class Text:
 
     @property
     def last(self) -> str:
-        """What was written after the last threads, without the tags that close their block, or a new one."""
+        """What was written after the last threads, without tags: of the prompt, this block, or a new one."""
         text = self.piece.replace(AS_ONE, "")
         text = text[: self.dialect.begun(text)]
-        return self.dialect.after_block(text) if self.counts.blocks else text.strip()
+        return unechoed(self.dialect.after_block(text) if self.counts.blocks else text)
 
     @property
     def whole(self) -> str:

@@ -17,7 +17,7 @@ from orchestrator.planning.run import Run
 from orchestrator.runtime.values import Answer, Question
 from orchestrator.voting.abstaining import no_answer
 from planners.acting import CONCLUDING
-from planners.dependence import dependent_at_sight
+from planners.dependence import whole_list_at_sight
 from planners.forking import affordable
 from planners.handing import PLAIN, instead
 from planners.questions import Temperature, Tokens, answer_of, guarded_question, set_task
@@ -104,9 +104,9 @@ def _unfit(run: Run, question: Question, *, offers: bool) -> str:
     if not run.capabilities.assistant_prefill:
         return NO_PREFILL
     sign = shown(question)
-    if not offers or (sign is not None and sign.kind is Kind.SHORT):
+    if not offers or run.edition < 3 or (sign is not None and sign.kind is Kind.SHORT):
         return ""
-    words = dependent_at_sight(question.text)
+    words = whole_list_at_sight(question.text)
     return f"its parts need each other: {words!r}" if words else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -31,6 +32,12 @@ TURN = (
 )
 NAMES: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 """What the workers are called; in words, as a number might be taken for an answer."""
+
+LEAST_ANSWER: Final = 256
+"""Tokens that are kept for the answer at least, if it may have more."""
+
+_TASK: Final = 64
+"""Tokens by which the task of the answer may be longer than that of a paragraph."""
 
 _OPEN, _CLOSE = "<page>\n", "</page>\n"
 _ENDS: Final = ("\n\n", "\nWorker ")
@@ -133,7 +140,10 @@ class Page:
         return set_task(self._question, RULES, _OPEN, *paragraphs, f"{_CLOSE}{task}")
 
     def is_full(self, max_tokens: int) -> str:
-        """Why there is no room for another round and an answer of so many tokens; empty if there is."""
+        """Why there is no room for another round and an answer of so many tokens; empty if there is.
+
+        The answer may have less of the context, but no less than :data:`LEAST_ANSWER`.
+        """
         budget, workers = self._run.budget, len(self._names)
         if budget.calls is not None and budget.calls <= workers:
             return "the calls that are left are for the answer"
@@ -141,10 +151,18 @@ class Page:
         grows = workers * (workers + 1) * self._max_tokens
         if budget.tokens is not None and spent and budget.tokens < spent + grows + self._longest + max_tokens:
             return "the tokens that are left are for the answer"
-        context = self._run.capabilities.max_model_len
-        if context is not None and self._longest + 2 * workers * self._max_tokens + max_tokens > context:
+        if self._left(2 * workers) < min(max_tokens, LEAST_ANSWER):
             return "the page fills the context of the model"
         return ""
+
+    def room(self, max_tokens: int) -> int:
+        """The tokens that the answer may have: as many as it should, if the page leaves them."""
+        return max(1, min(max_tokens, self._left(len(self._names)) - _TASK))
+
+    def _left(self, paragraphs: int) -> int:
+        """The tokens of the context that the page leaves if so many paragraphs come to its last prompt."""
+        context = self._run.capabilities.max_model_len
+        return sys.maxsize if context is None else context - self._longest - paragraphs * self._max_tokens
 
     async def round(self, number: int) -> bool:
         """Let each worker write a paragraph; whether any of them is new."""

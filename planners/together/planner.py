@@ -73,12 +73,13 @@ async def together(
         name, ask = instead(run, question, PLAIN)
         run.decide("together", name, {"reason": "the page is empty"})
         return await ask(run, question)
+    most = page.room(max_tokens) if run.edition >= 3 else max_tokens
     completion = await run.generate(
-        page.prompt(FINAL + _form(question)), label="answer", temperature=0.0, max_tokens=max_tokens
+        page.prompt(FINAL + _form(question)), label="answer", temperature=0.0, max_tokens=most
     )
     return replace(
         answer_of(completion, question),
-        undecided=no_answer(completion, max_tokens),
+        undecided=no_answer(completion, most),
         basis=f"written from {page.told}, not compared with others",
         reasoning=page.text,
     )

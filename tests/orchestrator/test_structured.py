@@ -42,6 +42,22 @@ async def test_what_begins_after_it_was_set_is_cancelled_at_once() -> None:
     assert await ending.until(after(60, "done")) is None
 
 
+async def test_once_more_is_no_mistake_while_work_that_began_late_still_ends() -> None:
+    async def slow_to_end() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.01)
+
+    ending = Ending()
+    ending.set()
+    going = asyncio.create_task(ending.until(slow_to_end()))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    ending.set()
+    await going
+
+
 async def test_a_time_limit_of_the_work_itself_is_its_own_mistake() -> None:
     async def late() -> None:
         async with asyncio.timeout(0):

@@ -20,6 +20,19 @@ from planners.puzzles import Puzzle, puzzle_in
         ("Make 9 from 1, 2 and 3; you may reuse numbers.", Puzzle(9, (1, 2, 3), freely=True)),
         ("Make 7 from 1, 2 and 4. Use each at most once.", Puzzle(7, (1, 2, 4))),
         ("Make 7 from 1, 2 and 4, without repeating any.", Puzzle(7, (1, 2, 4))),
+        (
+            "Make 24 from 2, 3 and 5. Use each number as many times as you like.",
+            Puzzle(24, (2, 3, 5), True, True),
+        ),
+        ("Make 8 from 2, 3 and 5. Each may be used any number of times.", Puzzle(8, (2, 3, 5), freely=True)),
+        ("Make 30 from 1, 5 and 6. You may use each number no more than once.", Puzzle(30, (1, 5, 6))),
+        ("Make 30 from 1, 5 and 6. You may use each number only once.", Puzzle(30, (1, 5, 6))),
+        ("Make 30 from 1, 5 and 6. Use each number, but you don't have to use all.", Puzzle(30, (1, 5, 6))),
+        ("Make 9 from 1, 2 and 3. No number may be used more than once.", Puzzle(9, (1, 2, 3))),
+        ("Make 9 from 1, 2 and 3. You cannot use any number more than once.", Puzzle(9, (1, 2, 3))),
+        ("Make 9 from 1, 2 and 3. Numbers can't be repeated.", Puzzle(9, (1, 2, 3))),
+        ("Make 9 from 1, 2 and 3 without using any number more than once.", Puzzle(9, (1, 2, 3))),
+        ("Here are cards. Can you make 24 from 4, 7, 8 and 8? How?", Puzzle(24, (4, 7, 8, 8))),
     ],
 )
 def test_the_target_and_the_numbers_are_read(text: str, puzzle: Puzzle) -> None:
@@ -37,6 +50,16 @@ def test_the_target_and_the_numbers_are_read(text: str, puzzle: Puzzle) -> None:
         "What is the mean of 12, 8 and 9?",
         "I get 5 of 12, 8 and 9 points. What is left?",
         "Get 10% from 1, 2 and 3.",
+        "What is the fewest number of coins needed to make 63 from 1, 5, 10 and 25?",
+        "In how many ways can you make 100 from 5, 10, 25 and 50?",
+        "What is the smallest number of stamps to make 30 using 1, 10 and 25?",
+        "What is the probability to get 7 with 1, 2, 3, 4, 5 and 6?",
+        "How many subsets come from 1, 2, 3, 4, 5 that come to 7?",
+        "Which of these do not equal 10 with 1, 2 and 3?",
+        "I scored with 10, 20 and 30, so in total they reach 60. What was my best shot?",
+        "Use the digits 1, 2, 3 and 4 to make 46.",
+        "Example: make 24 from 4, 4, 6 and 8: (4+8)*(6-4). Now make 24 from 2, 3, 5 and 12.",
+        "Make 24 from 4, 7, 8 and 8. Make 10 from 4, 7, 8 and 8.",
     ],
 )
 def test_other_questions_are_none(text: str) -> None:
@@ -59,6 +82,8 @@ def test_a_question_with_choices_is_answered_by_one_of_them() -> None:
         "x + 8",
         "17 / 0",
         "8 * 9\n8 + 9",
+        "12 - 8 = 4, 8 + 9 = 17",
+        "1 " * 1_000,
     ],
 )
 def test_solutions_and_what_cannot_be_computed_have_no_fault(said: str) -> None:
@@ -105,4 +130,6 @@ def test_generated_puzzles_are_read_and_their_solutions_pass() -> None:
 def test_long_texts_are_read_in_no_time() -> None:
     assert puzzle_in(Question("make 24 from " + "1, " * 40_000)) is None
     assert puzzle_in(Question("using the numbers " * 10_000)) is None
+    assert puzzle_in(Question("make 24 from 1, 2, 3" + " " * 100_000 + "x")) is not None
+    assert puzzle_in(Question("make 24 from 1, 2, 3" + " " * 900 + "x")) is None
     assert Puzzle(1, (1, 2, 3)).fault("(" * 100_000) == ""

@@ -274,6 +274,17 @@ async def test_children_are_spawned_by_a_call() -> None:
     assert played.requests("turn 2")[0]["functions"] == parent["functions"]  # the beginning stays the same
 
 
+@pytest.mark.parametrize("form", ["{}", "```json\n{}\n```"])
+async def test_a_join_that_is_written_as_text_counts_as_what_it_says(form: str) -> None:
+    text = form.format('{"name": "join", "arguments": {"messages": ["12 in all"]}}')
+    played = await by_calls(f"Two parts. {SPAWNING}", text)
+    assert (played.answer.text, played.answer.claim) == ("12 in all", "12")
+    child = form.format('{"name": "join", "arguments": {"message": "4 wheels"}}')
+    played = await by_calls(f"Two parts. {SPAWNING}", END, children={**JOINING, "Count the wheels.": child})
+    (role, results) = played.prompts("turn 2")[0][-1]
+    assert (role, results) == ("tool", "<result>\n1: 4 wheels\n</result>\n<result>\n2: 8 bolts\n</result>\n")
+
+
 async def test_several_calls_in_one_message_are_told_apart() -> None:
     one, two = ([message] for message in FOUND)
     played = await by_calls(calling("spawn", messages=one) + calling("spawn", messages=two[0]), END)

@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.runtime.values import Question
-from planners.dependence import alone_words, dependent_at_sight, dependent_words, refers_to_another
+from planners.dependence import (
+    alone_words,
+    dependent_at_sight,
+    dependent_words,
+    refers_to_another,
+    whole_list_at_sight,
+)
 from planners.template.extracting import Extraction
 from planners.template.validating import Fault, Task, checked
 
@@ -265,6 +271,8 @@ def test_what_shows_at_sight_is_not_in_the_list() -> None:
     assert dependent_at_sight("Sort: pear, fig")
     assert not dependent_at_sight("Translate each:\n1. Sort the list\n2. Rank the words")
     assert not dependent_at_sight('Translate: "Sort the list", "Shuffle the cards"')
+    assert not dependent_at_sight("For each person, write the name, in the order given:\n1. Ada Byron")
+    assert not dependent_at_sight("Say what to do in order to pass:\n1. the test")
 
 
 def test_what_shows_that_each_is_done_alone() -> None:
@@ -306,3 +314,37 @@ def test_whatever_is_found_ends_in_a_task_of_the_users_words_or_in_a_fault(
         task = checked(Extraction("{data}", text[:20], tuple(items), number), Question(text), 64)
         if isinstance(task, Task):
             assert all(item in text for item in task.items)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Here are the words: pear, apple, fig. Sort them alphabetically.",
+        "Could you sort these words alphabetically: pear, apple, fig?",
+        "Write this list in reverse order: pear, apple, fig.",
+        "Write the running totals of these numbers, one on each line: 16, 6, 3.",
+        "Remove the words that have been there before, keep the order of the others: a, b, a.",
+        "Sort:\n1. pear\n2. apple",
+    ],
+)
+def test_an_operation_on_a_whole_list_is_seen_in_any_question(text: str) -> None:
+    assert whole_list_at_sight(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Explain the difference between TCP and UDP in detail.",
+        "Describe how elections and the right to vote evolved in the United States.",
+        "Explain how random forests work.",
+        "Write a guide to growing tomatoes throughout the year.",
+        "Write an article about meditation, sleep and exercise, and how they work together.",
+        "Describe my three favorite topics: cats, dogs, birds.",
+        "Explain what to do about missing persons, in three sections.",
+        "Compare cats and dogs as pets.",
+        "Explain what must be done in order to vote.",
+        "Explain these commands:\n- sort the list\n- shuffle the cards",
+    ],
+)
+def test_free_questions_show_none(text: str) -> None:
+    assert whole_list_at_sight(text) == ""

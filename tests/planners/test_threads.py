@@ -85,6 +85,12 @@ async def test_outlines_are_written_side_by_side_and_put_back_in_their_order() -
     )
 
 
+async def test_tags_of_the_prompt_after_a_block_are_nothing() -> None:
+    played = await ask(Model(BLOCK, "</question>"))
+    assert (played.answer.claim, played.verdicts("threads")) == ("12", ["one sequence", "finish"])
+    assert played.decisions("threads")[0]["saw"] == {"reason": "nothing follows the block"}
+
+
 async def test_multiverse_goes_on_inside_its_conclusion() -> None:
     block = "<Parallel>\n<Goal>\n<Outline>1: a</Outline>\n<Outline>2: b</Outline>\n</Goal>"
     bodies = {"1": " four</Path>", "2": " eight</Path>"}

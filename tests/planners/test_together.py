@@ -13,7 +13,7 @@ from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.values import Budget, Question
 from planners.drift import repeats
-from planners.together.page import RULES, paragraph_of
+from planners.together.page import LEAST_ANSWER, RULES, paragraph_of
 from planners.together.planner import BOXED, EITHER, FINAL, LETTER, WRITTEN, together
 from tests.orchestrator.runtime.harness import Speaker
 from tests.planners.conftest import BARE, Played, play
@@ -276,6 +276,15 @@ async def test_a_page_does_not_outgrow_the_context_of_the_model() -> None:
     played = await play(together, CLIPS, engine, capabilities=claims, max_tokens=100)
     assert played.verdicts("together") == ["finish: the page fills the context of the model"]
     assert played.answer.claim == "24"
+
+
+async def test_an_answer_may_have_less_of_the_context_so_that_the_page_grows() -> None:
+    engine = Simulator(workers_saying([LINES[:2], LINES[2:]]))
+    claims = Capabilities("simulator", max_model_len=1600)
+    played = await play(together, CLIPS, engine, capabilities=claims, max_tokens=1024)
+    assert len(played.nodes(NodeKind.GENERATE, "worker two")) >= 2
+    (answer,) = played.requests("answer")
+    assert LEAST_ANSWER <= answer["sampling"]["max_tokens"] < 1024
 
 
 async def test_a_run_that_is_ended_early_has_the_last_paragraph() -> None:

@@ -221,7 +221,7 @@ def _emphasised(raw: str) -> str | None:
 
 
 def _day(sentence: str) -> str | None:
-    """The day of the week or month that a sentence with figures ends with: "In 10 days it will be Saturday"."""
+    """The day of the week, or month, that a sentence with figures ends with: "In 10 days it is Saturday"."""
     day = _DAY.search(sentence)
     return day["what"] if day and FIGURE.search(sentence) else None
 

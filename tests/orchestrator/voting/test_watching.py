@@ -245,6 +245,19 @@ async def test_what_a_verifier_refused_is_not_stated(texts: list[str], how: dict
     assert played.result.answer.undecided == f"the verifier refused {why}"
 
 
+async def test_one_answer_that_was_accepted_is_enough_for_a_merge_without_claims() -> None:
+    @tool
+    def check(question: str, answer: str) -> bool:
+        """Whether it is right."""
+        return answer == "1"
+
+    same = "The wheels and the bolts are counted one by one, and what comes out is"
+    texts = [rf"{same} \boxed{{1}}", rf"{same} \boxed{{2}}", f"{same} that"]
+    played = await vote(Script(texts), "fixed", merge="medoid", verifier="check", tools=[check])
+    assert played.result.answer is not None
+    assert played.result.answer.undecided != "the verifier refused all answers"
+
+
 async def test_a_verifier_that_fails_is_no_verdict() -> None:
     @tool
     def check(question: str, answer: str) -> bool:

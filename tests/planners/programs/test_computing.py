@@ -455,8 +455,13 @@ def test_sets_are_compared_in_no_more_time_than_they_are_long() -> None:
     assert time.thread_time() - begun < 5
 
 
-def test_the_weekday_that_programs_are_told_of_is_not_written_anew() -> None:
-    anew = "def weekday(name, days):\n    return (name + days) % 7\n"
-    assert compute(f"{anew}answer = weekday('Wednesday', 10)").value == "Saturday"
-    other = "def weekday(day):\n    return day * 2\n"
-    assert compute(f"{other}answer = weekday(4)").value == 8
+def test_a_weekday_that_is_written_anew_counts_where_it_does_not_differ() -> None:
+    fails = "def weekday(name, days):\n    return (name + days) % 7\n"
+    assert compute(f"{fails}answer = weekday('Wednesday', 10)").value == "Saturday"
+    days = "names = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday']\n"
+    counts = "def weekday(name, days):\n    return names[(names.index(name) {} days) % 7]\n"
+    assert compute(days + counts.format("+") + "answer = weekday('Wednesday', 10)").value == "Saturday"
+    with pytest.raises(ProgramError, match="Sunday is not the day that weekday names, which is Saturday"):
+        compute(days + counts.format("-") + "answer = weekday('Wednesday', 10)")
+    other = "def weekday(day, n=3):\n    return day * n\n"
+    assert compute(f"{other}answer = weekday(4)").value == 12

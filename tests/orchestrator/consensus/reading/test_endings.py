@@ -9,7 +9,10 @@ from orchestrator.consensus.extraction import extract_claim
     ("text", "claim"),
     [
         ("Therefore, in 10 days from Wednesday, it will be a **Saturday**.", "Saturday"),
-        ("7 days later it is Wednesday again.\n\nSo in 10 days from Wednesday, it will be Saturday.", "Saturday"),
+        (
+            "7 days later it is Wednesday again.\n\nSo in 10 days from Wednesday, it will be Saturday.",
+            "Saturday",
+        ),
         ("If today is Wednesday, in 10 days it will be Saturday.", "Saturday"),
         ("So the day 100 days from Tuesday is Thursday.", "Thursday"),
         ("Therefore, 5 months after March, it will be August.", "August"),
