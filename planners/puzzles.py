@@ -30,7 +30,7 @@ _MAKING: Final = (
 _NUMBERS: Final = (
     r"(?:(?:the|these|those|this|set|of|only|all|exactly|each|numbers?|cards?|three|four|five|six)\s*)*"
     r":? ?(?P<numbers>\d{1,4}(?:(?:, ?(?:and )?| and | )\d{1,4}){2,9})(?![\d.,/%]*\d)(?! ?%)"
-    r"(?=\s*(?:[.;:!?)\n]|\Z|(?:,\s*)?(?:each|exactly|once|by|with|without|only|using|to|and|so|in|that|if|all)\b))"
+    r"(?=\s*(?:[.;:!?)\n]|\Z|(?:,\s*)?(?:each|exactly|once|by|with|without|only|using|to|and|so|in|that|where|if|all)\b))"
 )
 """Three numbers at least, which count nothing that is named after them; digits may be put together, too."""
 
@@ -47,7 +47,8 @@ _FORMS = tuple(
 _OTHERWISE = re.compile(
     r"\b(?:how (?:many|much|often|long)|number of (?!times)|ways|coins?|stamps?|notes|bills|dice|subsets?"
     r"|fewest|smallest|largest|shortest|(?<!at )(?:least|most)|minim\w+|maxim\w+|probability|chance|likel\w+"
-    r"|which|who|when|where|why|mean|average|median)\b|(?:\bnot|n['’]t) (?:equal|make|get|reach|come)\b",
+    r"|mean|average|median)\b|(?:\bnot|n['’]t) (?:equal|make|get|reach|come)\b"
+    r"|(?:\A|[.?!\n])\W{0,8}(?:which|who|when|where|why)\b",
     re.IGNORECASE,
 )
 """What asks for something else than one expression: for an amount of them, or for what is counted so."""

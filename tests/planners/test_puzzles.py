@@ -32,6 +32,7 @@ from planners.puzzles import Puzzle, puzzle_in
         ("Make 9 from 1, 2 and 3. You cannot use any number more than once.", Puzzle(9, (1, 2, 3))),
         ("Make 9 from 1, 2 and 3. Numbers can't be repeated.", Puzzle(9, (1, 2, 3))),
         ("Make 9 from 1, 2 and 3 without using any number more than once.", Puzzle(9, (1, 2, 3))),
+        ("Make 10 from 1, 3 and 6, where each is used at most once.", Puzzle(10, (1, 3, 6))),
         ("Here are cards. Can you make 24 from 4, 7, 8 and 8? How?", Puzzle(24, (4, 7, 8, 8))),
     ],
 )
