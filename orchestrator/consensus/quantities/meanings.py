@@ -37,15 +37,16 @@ _A, _B = r"(?P<a>[^\s].*?)", r"(?P<b>[^\s].*?)"
 _LEAST = (
     r"at\s+least|at\s+minimum|a\s+minimum\s+of|minimum\s+of|no\s+less\s+than|not\s+less\s+than"
     r"|no\s+fewer\s+than"
-    r"|not\s+below|not\s+under|from\s+at\s+least|≥|>=|=>|greater\s+than\s+or\s+equal\s+to|≧"
+    r"|not\s+below|not\s+under|not\s+(?:smaller|fewer|lower)\s+than|from\s+at\s+least|≥|>=|=>|greater\s+than\s+or\s+equal\s+to|≧"
 )
 _MOST = (
     r"at\s+most|at\s+maximum|a\s+maximum\s+of|maximum\s+of|no\s+more\s+than|not\s+more\s+than"
     r"|no\s+greater\s+than"
-    r"|not\s+exceeding|up\s+to|not\s+above|not\s+over|≤|<=|≦"
+    r"|(?:(?:must|does|do|can|may|should|will|shall)\s+not|cannot|never|can['’]t|doesn['’]t)\s+exceeds?"
+    r"|not\s+(?:exceeding|(?:greater|larger|bigger|higher)\s+than)|up\s+to|not\s+above|not\s+over|≤|<=|≦"
     r"|(?:less|fewer)\s+than\s+or\s+equal\s+to"
 )
-_MORE = r"(?:more|greater|larger|bigger|higher)\s+than|over|above|exceeding|exceeds|upwards\s+of|>"
+_MORE = r"(?:more|greater|larger|bigger|higher)\s+than|over|above|exceeding|exceeds?|(?:must|should)\s+exceed|surpass(?:es)?|upwards\s+of|>"
 _LESS = r"(?:less|fewer|smaller|lower)\s+than|under|below|<"
 _OR_MORE = (
     r"or\s+(?:more|greater|higher|above|over|larger|older|longer|later)|and\s+(?:above|up|over)|\+|plus"

@@ -51,7 +51,7 @@ _HENCE_YES_NO = lazily(
     re.IGNORECASE,
 )
 _ASIDE = lazily(
-    r"\W*\(|\W*(?:that|this)\s+is\s+[^.!?]{1,30}\s(?:more|less|fewer|\w+er)\s+than\b", re.IGNORECASE
+    r"\W*(?<!\\)\(|\W*(?:that|this)\s+is\s+[^.!?]{1,30}\s(?:more|less|fewer|\w+er)\s+than\b", re.IGNORECASE
 )
 _DENIES = lazily(
     r"\b(?:does|do|did|is|are|was|were|has|have|had|can|could|will)\s+(?:not|no|never)\b|\b(?:none|neither|no\s+\w+\s+\w+)\b"
@@ -65,7 +65,7 @@ _MULTIPLE = lazily(r"\W*(?:twice|thrice|half|\w+\s+times)\s+as\s+\w+\s*:", re.IG
 _EQUALITY = lazily(r"^`[^`]*[=!]=[^`]*`[.\s]*$")
 _CALL = lazily(r"[`$]*\\?[a-zA-Z]{2,12}\s?\([^()=]{1,60}\)[`$.]*")
 _CONGRUENT = lazily(r"\d\s*(?:\(\s*mod\s+\d{1,9}\s*\)|\\pmod\s*\{?\s*\d{1,9}\}?)[\s$.]*$")
-_ITEMS = lazily(r"^[ \t]*(?:[-*+•]|\d{1,2}[.)])[ \t]+([^\n]+)$", re.MULTILINE)
+_ITEMS = lazily(r"^[ \t]*(?:[-*+•]|\d{1,2}[.)]|\([a-h\d]\)|[a-h]\))[ \t]+([^\n]+)$", re.MULTILINE)
 _STEP = lazily(r"\b(?:so|thus|hence|therefore)\b", re.IGNORECASE)
 _STARTS = lazily(
     r"^\W*(?:so|thus|hence|therefore|in conclusion|consequently|as a result)\b,?\s*", re.IGNORECASE

@@ -55,7 +55,7 @@ _DEGREES = r"\d+(?:\.\d+)?°\s?\d+(?:\.\d+)?['′](?:\s?\d+(?:\.\d+)?[\"″])?"
 _NUMBER = (
     # With all that is written together with it: the last figures alone of "10:30", "2024-01-02", "3 1/2",
     # "10^5" and "5kN" would be the same as those of many other answers.
-    rf"(?<![^\W぀-鿿가-힣])(?<![.^])(?<![A-Za-z]-)(?:[-+−](?=[\d.$€£¥]))?(?:{_SYMBOL}\s?[-−]?|(?:USD|EUR|GBP"
+    rf"(?<![^\W぀-鿿가-힣])(?<![.^])(?<![A-Za-z]-)(?<![A-Za-z][A-Za-z\d]\))(?:[-+−](?=[\d.$€£¥]))?(?:{_SYMBOL}\s?[-−]?|(?:USD|EUR|GBP"
     rf"|JPY|Rs\.?)\s)?"
     rf"(?:\d+\s(?=\d+/\d))?(?:{FIGURES}|\.\d+)(?:[½⅓⅔¼¾⅕-⅞])?(?:\s?/\s?\d+(?:\.\d+)?)?(?:e[-+−]?\d+)?"
     r"(?:\s?(?:[×x*·]|\\times|\\cdot)\s?10\s?(?:\^|\*\*)\s?\{?[-+−]?\d+\}?)?"
@@ -73,7 +73,7 @@ _BOUND = lazily(
     rf"(?:\s+(?:and|or)\s+[A-Za-z]\w?\s*(?:[<>]=?|[≤≥≠⩽⩾])\s*[-−]?{FIGURES})?"
 )
 _BRACKETS = lazily(
-    r"(?:(?<![\w\\])(?:[A-Za-z]|gcd|lcm|max|min)(?=\())?[\[({](?:[^\[\](){}]|[\[({][^\[\](){}]*[\])}])*[\])}]"
+    r"(?:(?<![\w\\.])[A-Za-z][\w.]{0,15}(?=\())?(?P<inside>[\[({](?:[^\[\](){}]|[\[({][^\[\](){}]*[\])}])*[\])}])"
 )
 _ORDER = lazily(r"(?<![\w\\])[OoΘΩ]\((?:[^()\n]|\([^()\n]*\)){1,60}\)")
 _WORD = lazily(r"(?<![\\\w])[^\W\d_]{2,}")
@@ -193,8 +193,9 @@ def figures(text: str) -> list[Figure]:
         (_COMMAND, "formula"),
     ):
         for match in pattern.finditer(rest):
+            inside = match["inside"] if kind == "list" else ""
             listed = kind != "list" or (
-                "," in match[0] and not _WORD.search(match[0]) and re.search(r"\d", match[0])
+                "," in inside and not _WORD.search(inside) and re.search(r"\d", inside)
             )
             if listed and match[0].strip() and len(match[0]) <= LONGEST_LIST:
                 found.append(Figure(*match.span(), match[0], match[0], kind))

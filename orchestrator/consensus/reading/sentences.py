@@ -75,7 +75,7 @@ _REFERENCE = lazily(
     r"\b(?:step|figure|fig\.?|table|equation|eqs?\.?|section|chapter|page|line|part|case|theorem|lemma"
     r"|example"
     r"|question|problem|exercise|question no\.|option)s?\s+(?:\(\d{1,3}\)|\d{1,3}(?:\.\d+)*)(?!\w|[.,–-]\d)"
-    r"(?!\s*(?:%|=|[-–+*/]\s*\d))",
+    r"(?!\s*(?:%|=|[-–+*/]\s*\d)|\s+(?:through|thru|to)\s+\d)",
     re.IGNORECASE,
 )
 _CITATION = lazily(r"(?<=[\w%)])\s?\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\](?=[.,;!?]?\s*$|[.,;]\s)")

@@ -81,7 +81,9 @@ BOUNDS = r"""
     not isn['’]?t aren['’]?t wasn['’]?t weren['’]?t never no_longer anything_but neither cannot_be
     can['’]?t_be at_least at_most more_than less_than fewer_than greater_than larger_than smaller_than
     higher_than lower_than bigger_than no_more_than no_less_than no_fewer_than not_more_than not_less_than
-    up_to as_many_as over under above below beneath exceeding beyond a_minimum_of a_maximum_of minimum_of
+    up_to as_many_as over under above below beneath exceeding beyond exceeds? surpass(?:es)?
+    (?:(?:must|does|do|can|may|should|will|shall)_not|cannot|never|can['’]t|doesn['’]t)_exceed
+    (?:square|cube)_roots?_of (?:square|cube|factorial|reciprocal|logarithm)_of log(?:arithm)?(?:_to)?(?:_the)?_base a_minimum_of a_maximum_of minimum_of
     maximum_of strictly greater_than_or_equal_to less_than_or_equal_to more_than_or_equal_to not_equal_to
     twice thrice double triple half half_of a_third_of a_quarter_of maximum minimum early late mid
     about approximately approx\.? roughly around nearly almost circa close_to some just_over just_under from
