@@ -17,11 +17,11 @@ _LARGEST_FACTORIAL = 170
 _DEEPEST = 20
 _TOKEN = lazily(
     r"\s*(?:(?P<number>\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:\.\d+)?|\.\d+)|(?P<sign>\*\*"
-    r"|!!|[-+−*·×/^!(){},]|\\sqrt|√|C(?=\()"
+    r"|!!|[-+−*·×/^!(){},]|\\sqrt|√|∛|C(?=\()"
     r"|choose\b|mod\b))"
 )
 _WORTH = lazily(
-    r"\d\s*(?:!|\^|\*)|[CΓ]\(\s*\d|\d\s*choose|√|\\sqrt|\d\)?\s*[+·]\s*\(?\d|\)\s*[/^]|\d\}?\s*C\s*_?\{?\d|\d\}?\s?P_?\{?\d"
+    r"\d\s*(?:!|\^|\*)|[CΓ]\(\s*\d|\d\s*choose|[√∛]|\\sqrt|\d\)?\s*[+·]\s*\(?\d|\)\s*[/^]|\d\}?\s*C\s*_?\{?\d|\d\}?\s?P_?\{?\d"
 )
 _SHORT_CHOICE = lazily(r"(?<!\w)[_^]?\{?(\d+)\}?\s*C\s*_?\{?(\d+)\}?(?!\w)")
 
@@ -143,6 +143,9 @@ class _Reader:
         elif token["sign"] in ("√", r"\sqrt"):
             self.operations += 1
             value = _root(self._atom())
+        elif token["sign"] == "∛":
+            self.operations += 1
+            value = _cube_root(self._atom())
         elif token["sign"] in ("-", "−"):
             return -self._power()
         else:
@@ -176,3 +179,11 @@ def _root(value: Fraction) -> Fraction:
     if root * root != value:
         raise _Stop
     return root
+
+
+def _cube_root(value: Fraction) -> Fraction:
+    """The same of the third power; numbers of this size are exact as floats."""
+    root = Fraction(*(round(part ** (1 / 3)) for part in (abs(value.numerator), value.denominator)))
+    if root**3 != abs(value):
+        raise _Stop
+    return root if value >= 0 else -root

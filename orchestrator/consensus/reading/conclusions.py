@@ -60,6 +60,11 @@ _BESIDES = lazily(
     r"(?:is|are|was|were|equals?)\s+(?:(?:at|in|on)\s+)?[$(*]*",
     re.IGNORECASE,
 )
+_TASK = lazily(r"\s+(?:[a-z]+\s+)?to\s+(?!the\b|an?\b)[a-z]+\s+(?:[a-z]+\s+){0,3}", re.IGNORECASE)
+_IT_TAKES = lazily(
+    r"\W*(?:it|we|you|he|she|they)(?:['’]ll)?\s+(?:will\s+)?(?:takes?|took|needs?|needed|requires?|costs?)\s+",
+    re.IGNORECASE,
+)
 _BOUNDED = lazily(r"(?:above|below|under|over|between|less|greater|smaller|larger|after|before|up)\b", re.I)
 _GIVEN = lazily(
     r"\b(?:of|for|from|in|on|over|against|out\s+of|pour|para|per|für|von)\s+(?:the|his|her|its|their"
@@ -123,6 +128,15 @@ _DIRECTIONS = tuple(
         (r"\b(?:gained|gains?)\s+$", "gained"),
     )
 )
+_ODDS = lazily(
+    r"\bodds\s+(?:(?P<against>against)|in\s+favou?r)\b[^.,;:]{0,40}?\s(?:is|are|was|were|of)\s+$",
+    re.IGNORECASE,
+)
+_RATIO = lazily(r"\bratio\b[^.,;:]{0,60}?\s(?:is|was|of)\s+$", re.IGNORECASE)
+_RATIO_OF_TWO = lazily(r"\sto\s|\d\s?:\s?\d")
+_ROOTS = lazily(r"\b(?:roots|solutions|zeroe?s|eigenvalues)\b[^.,;:=]{0,40}?\sare\s+$", re.IGNORECASE)
+_VALUES = lazily(r"-?\d+(?:[./]\d+)?(?:(?:,\s|,?\sand\s)-?\d+(?:[./]\d+)?){1,11}")
+_AND = lazily(r",?\sand\s")
 _SHARED = lazily(rf"\b(?:left|remain(?:s|ing|ed)?|{either(TURNING)})\b", re.IGNORECASE)
 _FRACTION = lazily(r"\d+/\d+")
 _DENIED = lazily(r"\b(?:not|never|no)\b|n['’]t\b", re.IGNORECASE)
@@ -215,6 +229,8 @@ def _first_is_meant(sentence: str, begin: int, said: Sequence[Phrase]) -> bool:
         return len(said) == 2 and (_DEFINED.match(gap) is not None or _restricts(gap, second))
     if not _GOVERNED.search(before) and _given(sentence, said):
         return not _CONTRAST.search(gap) and not _negated(before)
+    if len(said) == 2 and _TASK.fullmatch(gap) and (_THERE.fullmatch(before) or _IT_TAKES.fullmatch(before)):
+        return True
     restricted = all(_GOVERNED.search(sentence[: later.begin]) for later in said[1:])
     return restricted and _THERE.fullmatch(before) is not None and not _CONTRAST.search(gap)
 
@@ -225,7 +241,16 @@ def _given(sentence: str, said: Sequence[Phrase]) -> bool:
 
 
 def _directed(before: str, text: str) -> str | None:
-    """A figure with the direction that the words before it give, in one spelling: "down by 5 °C"."""
+    """A figure with the direction that the words before it give, in one spelling: "down by 5 °C".
+
+    So it is with what tells the order of several: 3 to 4 as a ratio is no range, and roots have no order.
+    """
+    if (odds := _ODDS.search(before)) and _RATIO_OF_TWO.search(text):
+        return f"odds {'against' if odds['against'] else 'in favor'} {text}"
+    if _RATIO.search(before) and " to " in text:
+        return f"ratio {text}"
+    if _ROOTS.search(before) and _VALUES.fullmatch(text):
+        return f"{{{_AND.sub(', ', text)}}}"
     if _DENIED.search(before):
         return None
     return next((f"{direction} {text}" for pattern, direction in _DIRECTIONS if pattern.search(before)), None)

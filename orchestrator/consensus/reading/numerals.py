@@ -49,6 +49,7 @@ _DATE = (
     rf"|\b(?:half|(?:a\s)?quarter|ten|twenty|five|\d{{1,2}}(?:\sminutes)?)\spast\s\d{{1,2}}\b{_DAYTIME}"
     rf"|\b(?:a\s)?quarter\sto\s\d{{1,2}}\b(?!:){_DAYTIME}"
     rf"|(?<![\d:.,])\d{{1,2}}(?:[:.]\d\d|\so['’]clock)?{_IN_DAYTIME}"
+    r"|(?<![\w-])\d{1,9}-(?:in|out-of)-\d{1,9}\b(?:\s(?:chance|probability)\b)?"
     rf"|\b\d{{4}}年(?:\d{{1,2}}月(?:\d{{1,2}}日)?)?"
 )
 _DEGREES = r"\d+(?:\.\d+)?°\s?\d+(?:\.\d+)?['′](?:\s?\d+(?:\.\d+)?[\"″])?"
@@ -63,7 +64,7 @@ _NUMBER = (
     r"(?:\s?(?:\\?%|‰)|\s?[ap]\.?\s?m\b\.?|['’]s\b)?"
     r"(?:(?:[°µμΩ℃℉€£¥₹'\"′″]|[^\W\d_])[\w°µμΩ·^/²³⁻¹]*)?"
 )
-_SINGLE = r"(?<!\w)[-−]?\d*[½⅓⅔¼¾⅕-⅞]|(?<!\w)(?:[-−]|(?<!\w))(?:π|∞|√\d+)"
+_SINGLE = r"[⁰¹²³⁴-⁹]+[CP][₀-₉]+|(?<!\w)[-−]?\d*[½⅓⅔¼¾⅕-⅞]|(?<!\w)(?:[-−]|(?<!\w))(?:π|∞|√\d+)"
 _ANY = lazily(rf"(?P<date>{_DATE})|(?P<degrees>{_DEGREES})|(?P<number>{_NUMBER}|{_SINGLE})", re.IGNORECASE)
 _EQUATION = rf"(?<![\w\\])[A-Za-z]\w?\s*=\s*[-−]?{FIGURES}(?:/\d+)?"
 _EQUATIONS = lazily(rf"{_EQUATION}(?:(?:,\s*|\s+)(?:(?:and|or)\s+)?{_EQUATION})+")
@@ -93,11 +94,13 @@ _ENVIRONMENT = lazily(r"\\(?:begin|end)\{[a-zA-Z]+\*?\}")
 _NAMED = lazily(r"\\[a-zA-Z]+")
 _PROSE = lazily(r"(?<![\\\w])[^\W\d_]{3,}")
 _ROWS = lazily(r"\\\\(?:\[[^\]]*\])?|\\newline|\\begin\{[a-z]+\*?\}|\\end\{[a-z]+\*?\}")
+_NUMBERED = lazily(r"\\(?:tag\*?|label)\s*\{[^{}]*\}|\\(?:nonumber|notag)(?![a-zA-Z])")
 _SPACES = lazily(r"\\(?:quad|qquad)(?![a-zA-Z])|\\[,;: ]$|&")
 
 _SCALES = "hundred|thousand|million|billion|trillion|dozen"
 _PARTS = (
-    "halves|half|thirds?|quarters?|fourths?|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|hundredths?"
+    "halves|half|thirds?|quarters?|fourths?|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?"
+    "|hundredths?|thousandths?|millionths?|billionths?"
 )
 _CARDINAL = (
     rf"(?:(?:{_ONES}|one)(?:[\s-](?:{_ONES}|one))*(?:[\s-](?:{_SCALES})(?:\s+and)?(?:[\s-](?:{_ONES}|one))*)*"
@@ -157,6 +160,7 @@ def _several(text: str) -> bool:
 
 def display(content: str) -> tuple[str, str]:
     """The right side of the last line of a formula that may have several lines, and that whole line."""
+    content = _NUMBERED.sub("", content)
     matrix = re.search(r"\\begin\{(?:[pbvBV]?matrix|cases|array)\}", content)
     rows = [content] if matrix else [row for row in _ROWS.split(content) if row.strip(" \t\n&")]
     spaced = rows[-1] if matrix else _SPACES.sub(" ", rows[-1] if rows else "")
