@@ -154,8 +154,8 @@ class _Reader:
             self.operations += 1
             if value.denominator != 1 or not 0 <= value <= _LARGEST_FACTORIAL:
                 raise _Stop
-            of = int(value)
-            value = Fraction(factorial(of) if sign == "!" else prod(range(of, 0, -2)))
+            whole = int(value)
+            value = Fraction(factorial(whole) if sign == "!" else prod(range(whole, 0, -2)))
         return value
 
 

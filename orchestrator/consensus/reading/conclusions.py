@@ -61,10 +61,6 @@ _BESIDES = lazily(
     re.IGNORECASE,
 )
 _TASK = lazily(r"\s+(?:[a-z]+\s+)?to\s+(?!the\b|an?\b)[a-z]+\s+(?:[a-z]+\s+){0,3}", re.IGNORECASE)
-_IT_TAKES = lazily(
-    r"\W*(?:it|we|you|he|she|they)(?:['’]ll)?\s+(?:will\s+)?(?:takes?|took|needs?|needed|requires?|costs?)\s+",
-    re.IGNORECASE,
-)
 _BOUNDED = lazily(r"(?:above|below|under|over|between|less|greater|smaller|larger|after|before|up)\b", re.I)
 _GIVEN = lazily(
     r"\b(?:of|for|from|in|on|over|against|out\s+of|pour|para|per|für|von)\s+(?:the|his|her|its|their"
@@ -229,7 +225,7 @@ def _first_is_meant(sentence: str, begin: int, said: Sequence[Phrase]) -> bool:
         return len(said) == 2 and (_DEFINED.match(gap) is not None or _restricts(gap, second))
     if not _GOVERNED.search(before) and _given(sentence, said):
         return not _CONTRAST.search(gap) and not _negated(before)
-    if len(said) == 2 and _TASK.fullmatch(gap) and (_THERE.fullmatch(before) or _IT_TAKES.fullmatch(before)):
+    if len(said) == 2 and _TASK.fullmatch(gap) and _THERE.fullmatch(before):
         return True
     restricted = all(_GOVERNED.search(sentence[: later.begin]) for later in said[1:])
     return restricted and _THERE.fullmatch(before) is not None and not _CONTRAST.search(gap)

@@ -56,7 +56,6 @@ def test_what_differs_before_the_last_figure_differs(left: str, right: str) -> N
         ("The area is 12 and the perimeter is 14, so the sum is 26.", "26"),
         ("We divide by 2 to get 5.", "5"),
         ("There are 6 ways to make 11.", "6"),
-        ("It takes 3 hours to drive 180 miles.", "It takes 3 hours."),
         ("Of the 30 students, 12 play chess.", "12 students play chess."),
         ("k must not exceed 12.", "k <= 12"),
         ("You must be 18 or older.", "You must be at least 18."),
