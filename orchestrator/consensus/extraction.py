@@ -362,7 +362,7 @@ def _tidy(text: str, how: How | None = None) -> str:
         return text
     if text.rstrip(".")[-3:].lower() in ("a.m", "p.m"):
         return text.rstrip(".") + "."
-    factorial = re.search(r"\w!+[.,;:]\s*$|(?:^|\s)(?:1?\d|20|[a-z])!$", text)
+    factorial = re.search(r"\w!+[.,;:]\s*$|(?:^|\s)(?:1?\d|20|[a-z])!!?$|\d!\s*[-+*/×·][^!]*\d!$", text)
     return (
         text.rstrip(".,;: \n，。；：" if factorial else ".,;:! \n，。；：！")
         if not text.endswith("...")

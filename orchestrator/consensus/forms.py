@@ -97,6 +97,8 @@ _YES_NO = {
     **{word: value == "yes" for word, value in YES_NO_WORDS.items()},
     **dict.fromkeys(_YES.split(), True),
     **dict.fromkeys(_NO.split(), False),
+    **dict.fromkeys(("not true", "not correct", "untrue"), False),
+    **dict.fromkeys(("not false", "not incorrect"), True),
 }
 """The words by which people agree or deny, also in languages whose sentences are not read."""
 

@@ -45,8 +45,14 @@ _AMERICAN = {
 _BRITISH = lazily(rf"\b(?:{'|'.join(_AMERICAN)})")
 
 
+_CONTRACTED = lazily(r"\b(ca|wo|\w{2,6})n't\b")
+_FULL = {"ca": "can", "wo": "will"}
+
+
 def in_one_spelling(text: str) -> str:
     """The text, in small letters, without articles, accents, hyphens and dots of abbreviations."""
+    if "n't" in text:
+        text = _CONTRACTED.sub(lambda match: f"{_FULL.get(match[1], match[1])} not", text)
     text = _AMPERSAND.sub(
         " and ", _INITIALS.sub(lambda match: re.sub(r"[.\s]", "", match[0]) + " ", text)
     ).strip()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from math import comb, factorial, isqrt
+from math import comb, factorial, isqrt, prod
 
 from orchestrator.consensus.quantities.patterns import lazily
 
@@ -17,16 +17,16 @@ _LARGEST_FACTORIAL = 170
 _DEEPEST = 20
 _TOKEN = lazily(
     r"\s*(?:(?P<number>\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:\.\d+)?|\.\d+)|(?P<sign>\*\*"
-    r"|[-+−*·×/^!(){},]|\\sqrt|√|C(?=\()"
+    r"|!!|[-+−*·×/^!(){},]|\\sqrt|√|∛|C(?=\()"
     r"|choose\b|mod\b))"
 )
 _WORTH = lazily(
-    r"\d\s*(?:!|\^|\*)|[CΓ]\(\s*\d|\d\s*choose|√|\\sqrt|\d\)?\s*[+·]\s*\(?\d|\)\s*[/^]|\d\s*C\s*\d|\dP\d"
+    r"\d\s*(?:!|\^|\*)|[CΓ]\(\s*\d|\d\s*choose|[√∛]|\\sqrt|\d\)?\s*[+·]\s*\(?\d|\)\s*[/^]|\d\}?\s*C\s*_?\{?\d|\d\}?\s?P_?\{?\d"
 )
-_SHORT_CHOICE = lazily(r"(?<!\w)_?\{?(\d+)\}?\s*C\s*_?\{?(\d+)\}?(?!\w)")
+_SHORT_CHOICE = lazily(r"(?<!\w)[_^]?\{?(\d+)\}?\s*C\s*_?\{?(\d+)\}?(?!\w)")
 
 
-_SHORT_ARRANGEMENT = lazily(r"(?<!\w)(\d{1,3})P(\d{1,3})(?!\w)")
+_SHORT_ARRANGEMENT = lazily(r"(?<!\w)[_^]?\{?(\d{1,3})\}?\s?P_?\{?(\d{1,3})\}?(?!\w)")
 
 
 class _Stop(Exception):
@@ -94,7 +94,7 @@ class _Reader:
 
     def _product(self) -> Fraction:
         value = self._power()
-        while sign := self._take("*", "·", "×", "/", "choose"):
+        while sign := self._take("*", "·", "×", "/", "choose") or self._beside_a_binomial():
             self.operations += 1
             factor = self._power()
             if sign == "choose":
@@ -104,6 +104,11 @@ class _Reader:
             else:
                 value = _bounded(value * factor)
         return value
+
+    def _beside_a_binomial(self) -> str | None:
+        """The sign of the product that 2C(4,2) is; None if no binomial follows."""
+        token = self._peek()
+        return "·" if token is not None and token["sign"] == "C" else None
 
     def _power(self) -> Fraction:
         base = self._atom()
@@ -138,15 +143,19 @@ class _Reader:
         elif token["sign"] in ("√", r"\sqrt"):
             self.operations += 1
             value = _root(self._atom())
+        elif token["sign"] == "∛":
+            self.operations += 1
+            value = _cube_root(self._atom())
         elif token["sign"] in ("-", "−"):
             return -self._power()
         else:
             raise _Stop
-        while self._take("!"):
+        while sign := self._take("!", "!!"):
             self.operations += 1
             if value.denominator != 1 or not 0 <= value <= _LARGEST_FACTORIAL:
                 raise _Stop
-            value = Fraction(factorial(int(value)))
+            whole = int(value)
+            value = Fraction(factorial(whole) if sign == "!" else prod(range(whole, 0, -2)))
         return value
 
 
@@ -170,3 +179,11 @@ def _root(value: Fraction) -> Fraction:
     if root * root != value:
         raise _Stop
     return root
+
+
+def _cube_root(value: Fraction) -> Fraction:
+    """The same of the third power; numbers of this size are exact as floats."""
+    root = Fraction(*(round(part ** (1 / 3)) for part in (abs(value.numerator), value.denominator)))
+    if root**3 != abs(value):
+        raise _Stop
+    return root if value >= 0 else -root

@@ -29,6 +29,8 @@ def same_meaning(a: Meaning, b: Meaning) -> bool:
 
 def means_quantity(meaning: Meaning, quantity: Quantity) -> bool:
     """Whether a meaning comes to one quantity: a ratio of 5:3 and 5/3, "up by 5 kg" and 5 kg."""
+    if meaning.kind == "ratio" and meaning.name:
+        return same_quantity(Quantity(_chance(meaning)), quantity)
     if meaning.kind == "ratio":
         bare = not quantity.unit and quantity.value.denominator != 1
         return bare and same_quantity(meaning.parts[0], quantity)
@@ -50,6 +52,12 @@ def means_quantity(meaning: Meaning, quantity: Quantity) -> bool:
         seconds = seconds_of((meaning.kind, meaning.key))
         return seconds is not None and quantity.unit == "s" and quantity.amount == seconds
     return False
+
+
+def _chance(odds: Meaning) -> Fraction:
+    """The probability that odds in favor of something, or against it, come to."""
+    ratio = odds.parts[0].value
+    return (ratio if odds.name == "in favor" else 1) / (1 + ratio)
 
 
 def _as_written(figures: str, quantity: Quantity) -> bool:

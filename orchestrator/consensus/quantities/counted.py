@@ -89,7 +89,7 @@ _NO_NOUN_WORDS = (
     "smaller greater increase decrease rise drop fall reduction growth gain loss profit deficit surplus off "
     "clockwise counterclockwise anticlockwise bigger longer taller wider deeper heavier faster older warmer "
     "farther dearer shorter narrower lighter slower younger earlier cooler colder nearer cheaper "
-    "squared cubed mehr weniger moins más menos mais più meno больше меньше mayor menor maior "
+    "squared cubed factorial mehr weniger moins más menos mais più meno больше меньше mayor menor maior "
     "maggiore minore größer kleiner 倍 多 少 배 गुना أضعاف"
 )
 _NO_NOUNS = frozenset(_NO_NOUN_WORDS.split())

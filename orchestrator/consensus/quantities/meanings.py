@@ -16,6 +16,7 @@ from orchestrator.consensus.quantities.chemistry import read_chemistry
 from orchestrator.consensus.quantities.clocks import on_a_day_of_24_hours
 from orchestrator.consensus.quantities.directed import read_directed
 from orchestrator.consensus.quantities.identifiers import read_identifier, read_ratio_of_several
+from orchestrator.consensus.quantities.imaginary import read_complex
 from orchestrator.consensus.quantities.intervals import read_reals
 from orchestrator.consensus.quantities.matrices import read_matrix
 from orchestrator.consensus.quantities.meaning import Meaning
@@ -25,7 +26,7 @@ from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.quantities.quantity import Quantity
 from orchestrator.consensus.quantities.reading import read_quantity
 from orchestrator.consensus.quantities.sayings import read_saying
-from orchestrator.consensus.quantities.several import read_several
+from orchestrator.consensus.quantities.several import read_named, read_several
 from orchestrator.consensus.quantities.spelling import plain
 
 LONGEST_MEANING = 120
@@ -37,15 +38,19 @@ _A, _B = r"(?P<a>[^\s].*?)", r"(?P<b>[^\s].*?)"
 _LEAST = (
     r"at\s+least|at\s+minimum|a\s+minimum\s+of|minimum\s+of|no\s+less\s+than|not\s+less\s+than"
     r"|no\s+fewer\s+than"
-    r"|not\s+below|not\s+under|from\s+at\s+least|≥|>=|=>|greater\s+than\s+or\s+equal\s+to|≧"
+    r"|not\s+below|not\s+under|not\s+(?:smaller|fewer|lower)\s+than|from\s+at\s+least|≥|>=|=>|greater\s+than\s+or\s+equal\s+to|≧"
 )
 _MOST = (
     r"at\s+most|at\s+maximum|a\s+maximum\s+of|maximum\s+of|no\s+more\s+than|not\s+more\s+than"
     r"|no\s+greater\s+than"
-    r"|not\s+exceeding|up\s+to|not\s+above|not\s+over|≤|<=|≦"
+    r"|(?:(?:must|does|do|can|may|should|will|shall)\s+not|cannot|never|can['’]t|doesn['’]t)\s+exceeds?"
+    r"|not\s+(?:exceeding|(?:greater|larger|bigger|higher)\s+than)|up\s+to|not\s+above|not\s+over|≤|<=|≦"
     r"|(?:less|fewer)\s+than\s+or\s+equal\s+to"
 )
-_MORE = r"(?:more|greater|larger|bigger|higher)\s+than|over|above|exceeding|exceeds|upwards\s+of|>"
+_MORE = (
+    r"(?:more|greater|larger|bigger|higher)\s+than|over|above|exceeding|exceeds?|(?:must|should)\s+exceed"
+    r"|surpass(?:es)?|upwards\s+of|>"
+)
 _LESS = r"(?:less|fewer|smaller|lower)\s+than|under|below|<"
 _OR_MORE = (
     r"or\s+(?:more|greater|higher|above|over|larger|older|longer|later)|and\s+(?:above|up|over)|\+|plus"
@@ -75,8 +80,9 @@ _SHAPES = (
     (
         "ratio",
         rf"(?:odds\s+(?:of|are)?\s*)?{_A}(?:[-\s]to[-\s]|\s?:\s?)\s*{_B}\s+(?:odds"
-        rf"|(?:odds\s+)?(?:against|on))",
+        rf"|(?:odds\s+)?(?:(?P<name>against)|on))",
     ),
+    ("ratio", rf"odds\s+(?P<name>against|in\s+favor)\s+{_A}\s*(?::|\sto\s|-to-)\s*{_B}"),
     ("ratio", rf"(?:a\s+|the\s+)?(?:ratio|odds)\s*(?:of|are|is|:)?\s+{_A}\s*(?::|\sto\s|-to-)\s*{_B}"),
     ("ratio", r"(?P<a>\d[\d.]*)\s*(?::|-to-)\s*(?P<b>\d[\d.]*)"),
     ("by", rf"{_A}(?:\s*×\s*|\s+x\s+|\s+by\s+){_B}"),
@@ -98,9 +104,13 @@ _LEAD = lazily(
     re.IGNORECASE,
 )
 _NOT = lazily(
-    r"(?:(?P<name>[^\W\d_])\s*)?(?:(?:it\s+)?(?:is|are|was|does)?\s*(?:not|n['’]t)\b(?!\s+(?:only|more|less"
+    r"(?:(?P<name>[^\W\d_])\s*)?(?:(?:it\s+)?(?:is|are|was|does)?\s*(?:not|n['’]t)\b(?!\s+(?:only|more|less|greater|larger|smaller|fewer|lower"
     r"|below|above|over|under|exceeding))(?:\s+(?:equal\s+to|equal))?|≠|!=|/=)\s*(?P<what>\S.*)",
     re.IGNORECASE,
+)
+_SIGNS = {"positive": ">", "negative": "<", "nonnegative": ">=", "nonpositive": "<="}
+_SIGNED = lazily(
+    r"(?P<name>[^\W\d_])\s+is\s+(?:strictly\s+)?(?P<sign>(?:non[-\s]?)?(?:positive|negative))", re.I
 )
 _BARE = lazily(r"[-−+]?[$€£]?\d[\d.,]*(?:\s?%)?")
 """What is a quantity and surely nothing more, as most claims are."""
@@ -129,9 +139,15 @@ def interpret(text: str) -> tuple[Quantity | None, Meaning | None]:
     """
     if len(text) > 2 * LONGEST_MEANING:
         return None, None
-    spelt = _LEAD.sub("", plain(text), count=1)
+    whole = plain(text)
+    if (named := read_named(whole)) is not None:
+        return None, named
+    spelt = _LEAD.sub("", whole, count=1)
     if (matrix := read_matrix(text)) is not None:
         return None, matrix
+    if (number := read_complex(spelt.rstrip(". "))) is not None:
+        real, imaginary = number
+        return (None, Meaning("complex", number)) if imaginary else (Quantity(real), None)
     quantity = read_quantity(spelt.rstrip(". "))
     return quantity, _meaning(spelt.strip(" ."), alone=quantity is not None)
 
@@ -141,6 +157,9 @@ def _meaning(text: str, *, alone: bool) -> Meaning | None:
         return None
     if alone and _BARE.fullmatch(text):
         return None
+    if signed := _SIGNED.fullmatch(text):
+        kind = _SIGNS[signed["sign"].casefold().replace("-", "").replace(" ", "")]
+        return Meaning(kind, (), (Quantity(Fraction(0)),), signed["name"])
     if (moment := located_moment(text)) is not None:
         return Meaning(*moment[0], (), moment[1])
     if alone:

@@ -65,6 +65,7 @@ SCALES = {**_BIG, **_COUNTS, **_ABBREVIATED}
 
 _PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8}
 _PARTS |= {"ninth": 9, "tenth": 10, "twentieth": 20, "hundredth": 100, "thousandth": 1000, "millionth": 10**6}
+_PARTS |= {"billionth": 10**9}
 _PARTS |= {word + "s": n for word, n in _PARTS.items() if word != "half"} | {"halves": 2}
 
 _DIGITS = (

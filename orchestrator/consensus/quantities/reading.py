@@ -15,6 +15,7 @@ from orchestrator.consensus.quantities.foreign_numbers import foreign_prefix
 from orchestrator.consensus.quantities.irrational import read_multiple
 from orchestrator.consensus.quantities.moments import ordinal
 from orchestrator.consensus.quantities.numbers import ONES, SCALES, Number, read_number, with_decimal_comma
+from orchestrator.consensus.quantities.operations import in_signs
 from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.quantities.quantity import Quantity
 from orchestrator.consensus.quantities.roman import read_roman
@@ -79,6 +80,9 @@ _NAMED = lazily(
     r"|[a-zA-Z]\()[^\W\d_]{1,12}(?:_?\{?\w{1,8}\}?)?))\s*(?:=|≈|:(?=\s))\s*(?=[^=\s])"
 )
 _EXCLAIMED = lazily(r"(?:(?<=[^\W\d_])|(?<=[.,]\d\d\d)|(?<=\.\d)|(?<=\.\d\d))!+$")
+_EVENLY = lazily(
+    r"(?:a\s)?(?:50\s?[-–/]\s?50|fifty[\s-]fifty)(?:\s(?:chance|odds|shot|probability))?", re.IGNORECASE
+)
 _LEFT = lazily(r"(?:\d/\d+|\bof\s+\d+)\b.*\b(?:left|remain(?:s|ing)?)$")
 _CONGRUENT = lazily(r"\s*\(\s*\\?p?mod\s*\{?(\d{1,9})\}?\s*\)$")
 _DECADE = lazily(r"[12]\d\d0['’]?s")
@@ -91,7 +95,7 @@ _FIRST_WORD = lazily(r"[\W\d_]")
 _FIRST_WORDS = {*ONES, "a", "an", "half", "point", "hundred", "dozen", "gross", "pi", "π"}
 _PARTS = {"half": 2, "quarter": 4, "quarters": 4, "third": 3, "thirds": 3}
 _ODDS = lazily(
-    r"(?P<some>\w+|\d[\d,]*)\s+(?:in|out\s+of|of)\s+(?:every\s+)?(?P<all>an?\s+\w+|\d[\d,]*|\w+)"
+    r"(?P<some>\w+|\d[\d,]*)(?:\s+(?:in|out\s+of|of)\s+|-(?:in|out-of)-)(?:every\s+)?(?P<all>an?\s+\w+|\d[\d,]*|\w+)"
     r"(?:\s(?P<whom>[^\W\d_]{3,}))?",
     re.IGNORECASE,
 )
@@ -122,6 +126,8 @@ def read_quantity(text: str) -> Quantity | None:
     text = _EXCLAIMED.sub("", _ABOUT.sub("", text, count=1)) if text else text
     if not text or len(text) > LONGEST_QUANTITY or _DECADE.fullmatch(text):
         return None
+    if _EVENLY.fullmatch(text):
+        return Quantity(Fraction(1, 2))
     if _LEFT.search(text):
         return None  # of a share it matters whether it is what is left
     if congruent := _CONGRUENT.search(text):
@@ -234,7 +240,7 @@ def _compound(body: str) -> Quantity | None:
 
 
 def _arithmetic(text: str) -> Quantity | None:
-    found = read_arithmetic(text)
+    found = read_arithmetic(in_signs(text))
     if found is None:
         return None
     value, end, read = found

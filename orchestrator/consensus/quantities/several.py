@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from fractions import Fraction
+from operator import itemgetter
 
 from orchestrator.consensus.quantities.meaning import Meaning
 from orchestrator.consensus.quantities.patterns import lazily
@@ -30,6 +31,13 @@ _PHRASE = lazily(r"(?!not\b|both\b|either\b|neither\b)[^\W\d_][\w'’.-]*(?:\s[\
 _TUPLE = lazily(
     r"\(\s*(?P<names>[a-z]\w?(?:\s*,\s*[a-z]\w?)+)\s*\)\s*=\s*\((?P<values>[^()=]+)\)", re.IGNORECASE
 )
+_CLAUSES = lazily(r"\s*[,;]?\s+(?:and|while|whereas|but)\s+|\s*;\s+|,\s+(?=the\s|[A-Z])")
+_SUBJECT = lazily(
+    r"(?:the\s+)?(?P<name>[^\W\d_][^\d=<>]{1,40}?)\s+(?P<verb>is|are|was|were|equals|gets|has|gives|costs|weighs|scored)\s+"
+    r"(?P<value>\S.*)",
+    re.IGNORECASE,
+)
+_COPULA = lazily(r"is|are|was|were|equals", re.IGNORECASE)
 _WORTH = lazily(r"[,;{±∨]|\s(?:or|and|oder)\s", re.IGNORECASE)
 
 
@@ -77,6 +85,23 @@ def read_several(text: str) -> Meaning | None:
     if alternatives and all(map(_PHRASE.fullmatch, items)):
         return Meaning("either", tuple(sorted(item.casefold() for item in items)))
     return None
+
+
+def read_named(text: str) -> Meaning | None:
+    """Values of several subjects, in any order: "the mean is 5 and the median is 4", "Ann gets 3, Bob 4"."""
+    items = _CLAUSES.split(text)
+    found = [_SUBJECT.fullmatch(item.strip()) for item in items] if 1 < len(items) <= _MOST else []
+    if not found or not all(found):
+        return None
+    said = [match for match in found if match is not None]
+    names = [f"{match['name']} {_COPULA.sub('', match['verb'])}".casefold().rstrip() for match in said]
+    values = [read_quantity(match["value"].rstrip(". ")) for match in said]
+    if None in values or len(set(names)) < len(names):
+        return None
+    named = sorted(
+        zip(names, (value for value in values if value is not None), strict=True), key=itemgetter(0)
+    )
+    return Meaning("values", tuple(name for name, _ in named), tuple(value for _, value in named))
 
 
 def _interval(match: re.Match[str]) -> Meaning | None:

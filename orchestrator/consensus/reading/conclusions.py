@@ -42,6 +42,25 @@ _AMOUNT = lazily(rf"\b(?:{either(AMOUNTS)})\s+(?:of|at|to|by|in)\s+$", re.IGNORE
 _LEADING = lazily(rf"=>?\s*$|\b(?:{either(LEADING + SPENDING)})\b", re.IGNORECASE)
 _DEFINED = lazily(r"\s*(?:is|are|was|were)\s+the\s+(?:\w+\s+){0,4}of\b", re.IGNORECASE)
 _THE = lazily(r"\s*(?:is|are|was|were)\s+the\s+(?:[a-z]+\s+){1,6}", re.IGNORECASE)
+_RELATIVE = lazily(
+    r"(?:\s+(?!means?\b|shows?\b|so\b|such\b|proves?\b|implies\b)[a-z-]+)?\s+(?:that|which|whose|who)\s[^,;]*",
+    re.IGNORECASE,
+)
+_PURPOSE = lazily(
+    r"\bto\s+(?:make|get|give|leave|obtain|become|be|equal|total|yield|remain)\b", re.IGNORECASE
+)
+_STEP = lazily(
+    r"\W*(?:(?:then|now|next|finally|and|we|i|you)\s+)*(?!needs?\b|ha(?:ve|s)\b|there\b|must\b|it\b)[a-z]+\s+",
+    re.IGNORECASE,
+)
+_SAID = lazily(r"\b(?:is|are|was|were|equals?)\s+(?:(?:at|in|on)\s+)?[$(*]*$", re.IGNORECASE)
+_BESIDES = lazily(
+    r"[^,;]{0,20}?\s*(?:[,;]\s*(?:and|while|whereas|but)?|\s(?:and|while|whereas|but))\s+"
+    r"(?:(?:the|its|his|her|their|our)\s[^,;]{1,60}?|(?-i:[A-Z])[\w'’]*\s(?:\w+\s)?)"
+    r"(?:is|are|was|were|equals?)\s+(?:(?:at|in|on)\s+)?[$(*]*",
+    re.IGNORECASE,
+)
+_TASK = lazily(r"\s+(?:[a-z]+\s+)?to\s+(?!the\b|an?\b)[a-z]+\s+(?:[a-z]+\s+){0,3}", re.IGNORECASE)
 _BOUNDED = lazily(r"(?:above|below|under|over|between|less|greater|smaller|larger|after|before|up)\b", re.I)
 _GIVEN = lazily(
     r"\b(?:of|for|from|in|on|over|against|out\s+of|pour|para|per|für|von)\s+(?:the|his|her|its|their"
@@ -105,6 +124,15 @@ _DIRECTIONS = tuple(
         (r"\b(?:gained|gains?)\s+$", "gained"),
     )
 )
+_ODDS = lazily(
+    r"\bodds\s+(?:(?P<against>against)|in\s+favou?r)\b[^.,;:]{0,40}?\s(?:is|are|was|were|of)\s+$",
+    re.IGNORECASE,
+)
+_RATIO = lazily(r"\bratio\b[^.,;:]{0,60}?\s(?:is|was|of)\s+$", re.IGNORECASE)
+_RATIO_OF_TWO = lazily(r"\sto\s|\d\s?:\s?\d")
+_ROOTS = lazily(r"\b(?:roots|solutions|zeroe?s|eigenvalues)\b[^.,;:=]{0,40}?\sare\s+$", re.IGNORECASE)
+_VALUES = lazily(r"-?\d+(?:[./]\d+)?(?:(?:,\s|,?\sand\s)-?\d+(?:[./]\d+)?){1,11}")
+_AND = lazily(r",?\sand\s")
 _SHARED = lazily(rf"\b(?:left|remain(?:s|ing|ed)?|{either(TURNING)})\b", re.IGNORECASE)
 _FRACTION = lazily(r"\d+/\d+")
 _DENIED = lazily(r"\b(?:not|never|no)\b|n['’]t\b", re.IGNORECASE)
@@ -156,6 +184,10 @@ def _leads(sentence: str, begin: int, said: Sequence[Phrase]) -> bool:
     gap = sentence[said[-2].end : said[-1].begin]
     if _CONDITION.search(gap) or _DEFINED.match(gap) or _restricts(gap, said[-1]):
         return False
+    if _RELATIVE.fullmatch(gap) or _said_beside(sentence[begin : said[-2].begin], gap):
+        return False
+    if len(said) == 2 and _PURPOSE.search(gap) and not _step(sentence[begin : said[0].begin]):
+        return False
     if _AMOUNT.search(gap):
         return True
     if _GOVERNED.search(gap):
@@ -164,6 +196,16 @@ def _leads(sentence: str, begin: int, said: Sequence[Phrase]) -> bool:
         return False
     circumstances = all(_GOVERNED.search(f"{sentence[begin : phrase.begin]} ") for phrase in said[:-1])
     return circumstances or _LEADING.search(gap) is not None
+
+
+def _said_beside(before: str, gap: str) -> bool:
+    """Whether two figures are said of two subjects, neither of which leads to the other: mean and median."""
+    return _SAID.search(before) is not None and _BESIDES.fullmatch(gap) is not None
+
+
+def _step(before: str) -> bool:
+    """Whether a sentence tells a step of a computation by which one gets a figure: "divide by 2 to get 5"."""
+    return _STEP.fullmatch(before) is not None or _GOVERNED.search(f"{before} ") is not None
 
 
 def _restricts(gap: str, later: Phrase) -> bool:
@@ -183,6 +225,8 @@ def _first_is_meant(sentence: str, begin: int, said: Sequence[Phrase]) -> bool:
         return len(said) == 2 and (_DEFINED.match(gap) is not None or _restricts(gap, second))
     if not _GOVERNED.search(before) and _given(sentence, said):
         return not _CONTRAST.search(gap) and not _negated(before)
+    if len(said) == 2 and _TASK.fullmatch(gap) and _THERE.fullmatch(before):
+        return True
     restricted = all(_GOVERNED.search(sentence[: later.begin]) for later in said[1:])
     return restricted and _THERE.fullmatch(before) is not None and not _CONTRAST.search(gap)
 
@@ -193,7 +237,16 @@ def _given(sentence: str, said: Sequence[Phrase]) -> bool:
 
 
 def _directed(before: str, text: str) -> str | None:
-    """A figure with the direction that the words before it give, in one spelling: "down by 5 °C"."""
+    """A figure with the direction that the words before it give, in one spelling: "down by 5 °C".
+
+    So it is with what tells the order of several: 3 to 4 as a ratio is no range, and roots have no order.
+    """
+    if (odds := _ODDS.search(before)) and _RATIO_OF_TWO.search(text):
+        return f"odds {'against' if odds['against'] else 'in favor'} {text}"
+    if _RATIO.search(before) and " to " in text:
+        return f"ratio {text}"
+    if _ROOTS.search(before) and _VALUES.fullmatch(text):
+        return f"{{{_AND.sub(', ', text)}}}"
     if _DENIED.search(before):
         return None
     return next((f"{direction} {text}" for pattern, direction in _DIRECTIONS if pattern.search(before)), None)

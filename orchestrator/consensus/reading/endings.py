@@ -11,6 +11,7 @@ from typing import Literal
 from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.reading import forms
 from orchestrator.consensus.reading.clauses import affirmed
+from orchestrator.consensus.reading.collectives import counted_out
 from orchestrator.consensus.reading.conclusions import conclusion
 from orchestrator.consensus.reading.languages import LANGUAGES
 from orchestrator.consensus.reading.numerals import display, formula_spans, is_figure, right_side
@@ -21,6 +22,7 @@ from orchestrator.consensus.reading.predicates import (
     expression,
     labelled,
     predicate,
+    substance,
 )
 from orchestrator.consensus.reading.sentences import masked, sentences, without_citations
 from orchestrator.consensus.reading.words import COPULAS, JOINING, YIELDING, either
@@ -51,7 +53,7 @@ _HENCE_YES_NO = lazily(
     re.IGNORECASE,
 )
 _ASIDE = lazily(
-    r"\W*\(|\W*(?:that|this)\s+is\s+[^.!?]{1,30}\s(?:more|less|fewer|\w+er)\s+than\b", re.IGNORECASE
+    r"\W*(?<!\\)\(|\W*(?:that|this)\s+is\s+[^.!?]{1,30}\s(?:more|less|fewer|\w+er)\s+than\b", re.IGNORECASE
 )
 _DENIES = lazily(
     r"\b(?:does|do|did|is|are|was|were|has|have|had|can|could|will)\s+(?:not|no|never)\b|\b(?:none|neither|no\s+\w+\s+\w+)\b"
@@ -65,7 +67,7 @@ _MULTIPLE = lazily(r"\W*(?:twice|thrice|half|\w+\s+times)\s+as\s+\w+\s*:", re.IG
 _EQUALITY = lazily(r"^`[^`]*[=!]=[^`]*`[.\s]*$")
 _CALL = lazily(r"[`$]*\\?[a-zA-Z]{2,12}\s?\([^()=]{1,60}\)[`$.]*")
 _CONGRUENT = lazily(r"\d\s*(?:\(\s*mod\s+\d{1,9}\s*\)|\\pmod\s*\{?\s*\d{1,9}\}?)[\s$.]*$")
-_ITEMS = lazily(r"^[ \t]*(?:[-*+•]|\d{1,2}[.)])[ \t]+([^\n]+)$", re.MULTILINE)
+_ITEMS = lazily(r"^[ \t]*(?:[-*+•]|\d{1,2}[.)]|\([a-h\d]\)|[a-h]\))[ \t]+([^\n]+)$", re.MULTILINE)
 _STEP = lazily(r"\b(?:so|thus|hence|therefore)\b", re.IGNORECASE)
 _STARTS = lazily(
     r"^\W*(?:so|thus|hence|therefore|in conclusion|consequently|as a result)\b,?\s*", re.IGNORECASE
@@ -75,6 +77,10 @@ _LITERAL = lazily(
     r"(?:\w+\s){0,8}?(?:is|are|was|were|equals|be|=)\s+(?:the\s+(?:number|variable|letter)\s+)?[*_`$]*"
     r"(?P<what>[b-hj-zB-HJ-Z]|i|[A-Za-z]+-?\d\w*|[A-Z][a-z]?_\w+|[A-Za-z]+_\{?\w+\}?[\w{}]*|[πe∞φ]"
     r"|[A-Za-zΘΩ]+\([^()]{1,40}\)|[A-Z]{2,8})[*_`$]*"
+)
+_CHOSEN = lazily(
+    r"\W*(?:(?i:so|thus|hence|therefore|clearly),?\s+)?(?:(?i:option|choice|answer)\s+)?\(?(?P<label>[A-H])\)?\s+is\s+"
+    r"(?:therefore\s+|thus\s+)?(?:the\s+)?(?:correct|right|best)(?:\s+(?:answer|option|choice|one))?\W*"
 )
 _BOLD = lazily(r"(?<![\w*])\*\*(?=[^\s*])(?P<what>[^*\n]{1,80})(?<=\S)\*\*")
 _SAID_BEFORE = lazily(
@@ -94,14 +100,16 @@ def unmarked(body: str) -> Iterator[tuple[How, str]]:
     """What a text without any mark comes to."""
     short = len(body) <= LONGEST_WHOLE
     if short and "\n" not in body:
-        body = affirmed(body)
+        body = counted_out(affirmed(body))
         if (rest := labelled(MARKDOWN.sub("", body))) is not None and len(rest.split()) <= WORDS_OF_A_VALUE:
             if QUOTED.fullmatch(rest.rstrip(".")) and "`" in body:
                 yield "marker", f"`{rest}`"
                 return
             yield "marker", conclusion(rest) or predicate(rest) or rest
             return
-    if short and (YES_NO.match(body) or _begins_with_yes_no(body)):
+    if chosen := _CHOSEN.fullmatch(body):
+        yield "choice", chosen["label"]
+    elif short and (YES_NO.match(body) or _begins_with_yes_no(body)):
         yield "whole", body
     elif (line := _WHOLE_LINE.fullmatch(body.rpartition("\n")[2])) and ("\n" in body or line["label"]):
         yield "choice" if line["label"] else "marker", line["label"] or line["bold"]
@@ -177,7 +185,9 @@ def of_last_sentence(body: str) -> tuple[How, str] | None:
                 found = rest
             if found is not None:
                 return "number", found
-        if place == 0 and (found := expression(sentence)) is not None:
+        if place == 0 and (chosen := _CHOSEN.fullmatch(sentence)):
+            return "choice", chosen["label"]
+        if place == 0 and (found := expression(sentence) or substance(sentence)) is not None:
             return "number", found
         if place == 0 and (found := _emphasised(raw) or _day(sentence)) is not None:
             return "number", found

@@ -49,13 +49,14 @@ _DATE = (
     rf"|\b(?:half|(?:a\s)?quarter|ten|twenty|five|\d{{1,2}}(?:\sminutes)?)\spast\s\d{{1,2}}\b{_DAYTIME}"
     rf"|\b(?:a\s)?quarter\sto\s\d{{1,2}}\b(?!:){_DAYTIME}"
     rf"|(?<![\d:.,])\d{{1,2}}(?:[:.]\d\d|\so['’]clock)?{_IN_DAYTIME}"
+    r"|(?<![\w-])\d{1,9}-(?:in|out-of)-\d{1,9}\b(?:\s(?:chance|probability)\b)?"
     rf"|\b\d{{4}}年(?:\d{{1,2}}月(?:\d{{1,2}}日)?)?"
 )
 _DEGREES = r"\d+(?:\.\d+)?°\s?\d+(?:\.\d+)?['′](?:\s?\d+(?:\.\d+)?[\"″])?"
 _NUMBER = (
     # With all that is written together with it: the last figures alone of "10:30", "2024-01-02", "3 1/2",
     # "10^5" and "5kN" would be the same as those of many other answers.
-    rf"(?<![^\W぀-鿿가-힣])(?<![.^])(?<![A-Za-z]-)(?:[-+−](?=[\d.$€£¥]))?(?:{_SYMBOL}\s?[-−]?|(?:USD|EUR|GBP"
+    rf"(?<![^\W぀-鿿가-힣])(?<![.^])(?<![A-Za-z]-)(?<![A-Za-z][A-Za-z\d]\))(?:[-+−](?=[\d.$€£¥]))?(?:{_SYMBOL}\s?[-−]?|(?:USD|EUR|GBP"
     rf"|JPY|Rs\.?)\s)?"
     rf"(?:\d+\s(?=\d+/\d))?(?:{FIGURES}|\.\d+)(?:[½⅓⅔¼¾⅕-⅞])?(?:\s?/\s?\d+(?:\.\d+)?)?(?:e[-+−]?\d+)?"
     r"(?:\s?(?:[×x*·]|\\times|\\cdot)\s?10\s?(?:\^|\*\*)\s?\{?[-+−]?\d+\}?)?"
@@ -63,7 +64,7 @@ _NUMBER = (
     r"(?:\s?(?:\\?%|‰)|\s?[ap]\.?\s?m\b\.?|['’]s\b)?"
     r"(?:(?:[°µμΩ℃℉€£¥₹'\"′″]|[^\W\d_])[\w°µμΩ·^/²³⁻¹]*)?"
 )
-_SINGLE = r"(?<!\w)[-−]?\d*[½⅓⅔¼¾⅕-⅞]|(?<!\w)(?:[-−]|(?<!\w))(?:π|∞|√\d+)"
+_SINGLE = r"[⁰¹²³⁴-⁹]+[CP][₀-₉]+|(?<!\w)[-−]?\d*[½⅓⅔¼¾⅕-⅞]|(?<!\w)(?:[-−]|(?<!\w))(?:π|∞|√\d+)"
 _ANY = lazily(rf"(?P<date>{_DATE})|(?P<degrees>{_DEGREES})|(?P<number>{_NUMBER}|{_SINGLE})", re.IGNORECASE)
 _EQUATION = rf"(?<![\w\\])[A-Za-z]\w?\s*=\s*[-−]?{FIGURES}(?:/\d+)?"
 _EQUATIONS = lazily(rf"{_EQUATION}(?:(?:,\s*|\s+)(?:(?:and|or)\s+)?{_EQUATION})+")
@@ -73,7 +74,7 @@ _BOUND = lazily(
     rf"(?:\s+(?:and|or)\s+[A-Za-z]\w?\s*(?:[<>]=?|[≤≥≠⩽⩾])\s*[-−]?{FIGURES})?"
 )
 _BRACKETS = lazily(
-    r"(?:(?<![\w\\])(?:[A-Za-z]|gcd|lcm|max|min)(?=\())?[\[({](?:[^\[\](){}]|[\[({][^\[\](){}]*[\])}])*[\])}]"
+    r"(?:(?<![\w\\.])[A-Za-z][\w.]{0,15}(?=\())?(?P<inside>[\[({](?:[^\[\](){}]|[\[({][^\[\](){}]*[\])}])*[\])}])"
 )
 _ORDER = lazily(r"(?<![\w\\])[OoΘΩ]\((?:[^()\n]|\([^()\n]*\)){1,60}\)")
 _WORD = lazily(r"(?<![\\\w])[^\W\d_]{2,}")
@@ -93,11 +94,13 @@ _ENVIRONMENT = lazily(r"\\(?:begin|end)\{[a-zA-Z]+\*?\}")
 _NAMED = lazily(r"\\[a-zA-Z]+")
 _PROSE = lazily(r"(?<![\\\w])[^\W\d_]{3,}")
 _ROWS = lazily(r"\\\\(?:\[[^\]]*\])?|\\newline|\\begin\{[a-z]+\*?\}|\\end\{[a-z]+\*?\}")
+_NUMBERED = lazily(r"\\(?:tag\*?|label)\s*\{[^{}]*\}|\\(?:nonumber|notag)(?![a-zA-Z])")
 _SPACES = lazily(r"\\(?:quad|qquad)(?![a-zA-Z])|\\[,;: ]$|&")
 
 _SCALES = "hundred|thousand|million|billion|trillion|dozen"
 _PARTS = (
-    "halves|half|thirds?|quarters?|fourths?|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|hundredths?"
+    "halves|half|thirds?|quarters?|fourths?|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?"
+    "|hundredths?|thousandths?|millionths?|billionths?"
 )
 _CARDINAL = (
     rf"(?:(?:{_ONES}|one)(?:[\s-](?:{_ONES}|one))*(?:[\s-](?:{_SCALES})(?:\s+and)?(?:[\s-](?:{_ONES}|one))*)*"
@@ -157,6 +160,7 @@ def _several(text: str) -> bool:
 
 def display(content: str) -> tuple[str, str]:
     """The right side of the last line of a formula that may have several lines, and that whole line."""
+    content = _NUMBERED.sub("", content)
     matrix = re.search(r"\\begin\{(?:[pbvBV]?matrix|cases|array)\}", content)
     rows = [content] if matrix else [row for row in _ROWS.split(content) if row.strip(" \t\n&")]
     spaced = rows[-1] if matrix else _SPACES.sub(" ", rows[-1] if rows else "")
@@ -193,8 +197,9 @@ def figures(text: str) -> list[Figure]:
         (_COMMAND, "formula"),
     ):
         for match in pattern.finditer(rest):
+            inside = match["inside"] if kind == "list" else ""
             listed = kind != "list" or (
-                "," in match[0] and not _WORD.search(match[0]) and re.search(r"\d", match[0])
+                "," in inside and not _WORD.search(inside) and re.search(r"\d", inside)
             )
             if listed and match[0].strip() and len(match[0]) <= LONGEST_LIST:
                 found.append(Figure(*match.span(), match[0], match[0], kind))

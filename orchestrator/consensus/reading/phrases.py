@@ -69,7 +69,10 @@ _WEEKDAY = lazily(
     r"(?:(?:at|from|between)\s+)?$"
 )
 _RATE = lazily(r"^([^\s\d]*\d\S*(?:\s(?!(?:in|of)\b)[^\W\d_]+){0,2})\s(?:an?|each|every)\s([^\W\d_]+)$")
-_FURTHER = lazily(r"\s+(?:squared|cubed|ago|later|earlier|north|south|east|west|BCE?\b|AD\b|CE\b|C\b|F\b)")
+_FURTHER = lazily(
+    r"\s+(?:or\s+(?:more|fewer|less|older|younger|higher|lower|greater|above|below|over|under|later|earlier)\b|squared|cubed|ago|later|earlier|north|south|east|west|BCE?\b"
+    r"|AD\b|CE\b|C\b|F\b)"
+)
 _ODDS = lazily(rf"\s+(?:in|out\s+of)\s+(?:every\s+|an?\s+)?(?:{NUMBER_WORDS})\b", re.IGNORECASE)
 _OF_ONE = lazily(r"\s+(?:of\s+)?an?\s+(?P<unit>[^\W\d_]+)\b")
 _PART = lazily(r"(?:half|halves|thirds?|quarters?|\w+ths?|\d/\d+|[½⅓⅔¼¾⅕-⅞])$", re.IGNORECASE)
@@ -90,6 +93,10 @@ _MOMENT_BOUND = lazily(
     r"|después\s+de|desde|depois\s+de|prima\s+del|dopo\s+il|до|после|(?:spring|summer|autumn|winter)(?:\s+of)?)\s+$",
     re.IGNORECASE,
 )
+_WHOLE = lazily(
+    r"^\W*(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:out\s+)?of|among)\s+(?:the\s+|all\s+)?$",
+    re.I,
+)
 _NAMED = lazily(rf"\b(?:{either(DESIGNATORS)})\.?\s+$", re.IGNORECASE)
 _LOOSE = lazily(r"^\s*(?:strictly|both|plus)\s+|^\s*\+\s*|[\s$(]+$", re.IGNORECASE)
 _JOINT = lazily(
@@ -99,7 +106,7 @@ _JOINT = lazily(
     re.IGNORECASE,
 )
 _SHARE = lazily(
-    r"\s*(?:(?:out\s+)?of\s+(?:the\s+|every\s+)?|in\s+(?:every\s+|a\s+)?|for\s+every\s+|chances?\s+in\s+)",
+    r"-(?:in|out-of)-|\s*(?:(?:out\s+)?of\s+(?:the\s+|every\s+)?|in\s+(?:every\s+|a\s+)?|for\s+every\s+|chances?\s+in\s+)",
     re.IGNORECASE,
 )
 _PLAIN = lazily(r"[\d.,]+%?")
@@ -182,7 +189,9 @@ def phrases(sentence: str) -> list[Phrase]:
         gap = sentence[before:begin]
         denied = previous is not None and _DENIED.match(sentence, begin) is not None
         aside = _COMPARISON.match(sentence, figure.end) is not None
-        if previous and not denied and not aside and _joins(gap, previous, figure):
+        whole = previous is not None and _WHOLE.search(sentence[: previous.begin]) is not None
+        of_whole = whole and previous is not None and previous.end > previous.figures[-1].end and "," in gap
+        if previous and not denied and not aside and not of_whole and _joins(gap, previous, figure):
             joined = (*previous.figures, figure)
             share = _SHARE.fullmatch(gap) is not None
             if share:

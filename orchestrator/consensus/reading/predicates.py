@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from orchestrator.consensus.quantities.chemistry import read_formula
 from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.reading.words import (
     COPULAS,
@@ -38,7 +39,8 @@ _NAME = (
     rf"(?-i:{_CAPITAL})[\w'’.-]*){{0,5}}"
 )
 _LITERAL = (
-    r"(?-i:True|False|None|null|NaN|nil|undefined|Infinity|\w+(?:Error|Exception))|[\"“][^\"”\n]{1,80}[\"”]"
+    r"(?-i:True|False|None|null|NaN|nil|undefined|Infinity|\w+(?:Error|Exception))|\[\]|\{\}"
+    r"|an?\s+empty\s+(?:list|string|dictionary|dict|array)|'[^'\d\n]{1,80}'|[\"“][^\"”\n]{1,80}[\"”]"
 )
 _END = (
     r"(?:[.!*_\s]*$|\s*[;—–].*$|\s+\(.*$|,\s+(?:which|who|where|because|since|as|not|while|a|an|the"
@@ -117,6 +119,19 @@ def predicate(sentence: str) -> str | None:
     return None
 
 
+_SUBSTANCE = lazily(
+    rf"\b(?:{either(COPULAS)})\s+(?P<what>[\[(]?[A-Z][A-Za-z\d_()\[\]{{}}^·₀-₉⁰¹²³⁴-⁹⁺⁻+−-]*(?:\s\d?[+-])?)[.\s]*$"
+)
+
+
+def substance(sentence: str) -> str | None:
+    """The chemical formula with groups or a charge that a sentence ends with: "the base is Ca(OH)2"."""
+    match = _SUBSTANCE.search(sentence[-LONGEST_SENTENCE:])
+    if match is None or match["what"].isalnum() or _SAID_OF.search(sentence):
+        return None
+    return match["what"] if read_formula(match["what"]) is not None else None
+
+
 QUOTED = lazily(
     r"(['\"])(?:[-+]?\d[\d._]*(?:e[-+]?\d+)?|0[xbo]\w+|True|False|None|null|true|false)\1", re.IGNORECASE
 )
@@ -133,7 +148,7 @@ _LETTERED = lazily(r"[A-Za-z]")
 _SUM = lazily(r"[\w²³)]\s*(?:\s[-+−*]|→|->)\s+(?=\S)|\d[a-zA-Z][²³^\d]?\s*[-+−]|[a-z][²³]")
 _ACCOMPANIED = lazily(r",\s+(?:which|because|since|as)\b")
 _PRODUCT = lazily(r"\d!?\s*[/·*×]\s*\(|\)\s*[/·*×]\s*[\d(]|\d!\s*[/·*×]")
-_LONG_WORD = lazily(r"[^\W\d_]{3,}")
+_LONG_WORD = lazily(r"[^\W\d_₀-₉]{3,}")
 _FUNCTION_OR_JOINT = lazily(r"\b(?:and|or|sin|cos|tan|log|exp|sqrt)\b")
 
 

@@ -59,7 +59,7 @@ _LAST_WORD = lazily(r"(?:^|(?<=[\s(\[\"'“*]))[^\s(\[\"'“*]+$")
 _MASKED = lazily(
     r"^[ \t]*(?:>[ \t]*)*(?:[-*+•–][ \t]+)?(?:\*\*|__)?(?:\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,4})[.)](?=\s|\*)"
     r"|\d{1,2}\\?[.)](?=[ \t])|[-*+•–](?=[ \t]))"
-    r"|^[ \t]*#{1,6}(?=[ \t])[ \t]*(?:\d+(?:\.\d+)*[.):]?(?=[ \t]))?"
+    r"|(?<=\n)>[ \t]+(?=\S)|^[ \t]*#{1,6}(?=[ \t])[ \t]*(?:\d+(?:\.\d+)*[.):]?(?=[ \t]))?"
     r"|^[ \t]*(?:`{3,}|~{3,})[^\n]*$|^[ \t]*(?:-{3,}|\*{3,}|_{3,}|={3,})[ \t]*$"
     r"|^[ \t]*(?:\*\*|__)?(?:step|case|part|schritt|étape|paso|passo|шаг|etapa)\s+\d+(?:[:.)]|\s*[-–—](?=\s))"
     r"|\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\]\([^)\s]{1,200}\)",
@@ -75,7 +75,7 @@ _REFERENCE = lazily(
     r"\b(?:step|figure|fig\.?|table|equation|eqs?\.?|section|chapter|page|line|part|case|theorem|lemma"
     r"|example"
     r"|question|problem|exercise|question no\.|option)s?\s+(?:\(\d{1,3}\)|\d{1,3}(?:\.\d+)*)(?!\w|[.,–-]\d)"
-    r"(?!\s*(?:%|=|[-–+*/]\s*\d))",
+    r"(?!\s*(?:%|=|[-–+*/]\s*\d)|\s+(?:through|thru|to)\s+\d)",
     re.IGNORECASE,
 )
 _CITATION = lazily(r"(?<=[\w%)])\s?\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\](?=[.,;!?]?\s*$|[.,;]\s)")

@@ -65,6 +65,7 @@ NUMBER_WORDS = (
 
 NO_NAMES = table(
     """
+    it's it’s that's that’s
     answer total sum result value number count solution conclusion option choice only just exactly about
     roughly approximately nearly almost over under around equals is are was were yes no step case part
     final output input score cost price length area volume width height weight age amount difference product
@@ -81,7 +82,11 @@ BOUNDS = r"""
     not isn['’]?t aren['’]?t wasn['’]?t weren['’]?t never no_longer anything_but neither cannot_be
     can['’]?t_be at_least at_most more_than less_than fewer_than greater_than larger_than smaller_than
     higher_than lower_than bigger_than no_more_than no_less_than no_fewer_than not_more_than not_less_than
-    up_to as_many_as over under above below beneath exceeding beyond a_minimum_of a_maximum_of minimum_of
+    up_to as_many_as over under above below beneath exceeding beyond exceeds? surpass(?:es)?
+    (?:(?:must|does|do|can|may|should|will|shall)_not|cannot|never|can['’]t|doesn['’]t)_exceeds?
+    (?:square|cube)_roots?_of (?:square|cube|factorial|reciprocal|logarithm)_of
+    log(?:arithm)?(?:_to)?(?:_the)?_base
+    a_minimum_of a_maximum_of minimum_of
     maximum_of strictly greater_than_or_equal_to less_than_or_equal_to more_than_or_equal_to not_equal_to
     twice thrice double triple half half_of a_third_of a_quarter_of maximum minimum early late mid
     about approximately approx\.? roughly around nearly almost circa close_to some just_over just_under from
@@ -140,6 +145,7 @@ CONCLUDING = """
 OPENINGS = """
     and so hence thus therefore then finally consequently accordingly overall in_conclusion in_summary
     to_conclude to_summari[sz]e as_a_result ultimately also that_means this_means it_follows we_conclude
+    without_(?:a|any)_doubt without_question no_doubt undoubtedly certainly clearly obviously
     we_find we_see we_get we_have_that maybe perhaps probably i_think i_believe i_guess
 """
 """Words that open a conclusion and say nothing of it."""
