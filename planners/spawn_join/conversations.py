@@ -134,8 +134,9 @@ class Calling:
             else:
                 messages += given
                 self._outcomes.append((call, len(given)))
-        if not completion.calls and (text := _join_in(said)):
-            return Move(text, joined=text if JOIN in self._offered else None)
+        if not completion.calls and _AS_TEXT.match(said):
+            text = _join_in(said)
+            return Move(text, joined=text if text and JOIN in self._offered else None)
         return Move(said, tuple(messages), wrong="; ".join(faults))
 
     def tell(self, completion: Completion, returned: Sequence[str]) -> None:
@@ -166,12 +167,12 @@ class Calling:
 
 
 def _join_in(said: str) -> str:
-    """What a call of join says that a model has written as its text; empty if the text is none."""
+    """What a call says that a model has written as its text, if it joins; other calls come to nothing so."""
     try:
         call = json.loads(_FENCES.sub("", said))
     except (ValueError, RecursionError):
         return ""
-    if not isinstance(call, dict) or call.get("name") != JOIN:
+    if call["name"] != JOIN:
         return ""
     given = call.get("arguments", call.get("parameters"))
     value = next(iter(given.values()), None) if isinstance(given, dict) else given
@@ -188,6 +189,7 @@ def _list_in(text: str) -> list[object] | None:
     return value if isinstance(value, list) else None
 
 
+_AS_TEXT = re.compile(rf'(?:```(?:json)?[ \t]*\n\s*)?\{{\s*"name"\s*:\s*"(?:{SPAWN}|{JOIN})"')
 _FENCES = re.compile(r"\A\s*```(?:json)?[ \t]*\n|\n[ \t]*```\s*\Z")
 _BLOCK = re.compile(rf"^[ \t]*<{SPAWN}>", re.MULTILINE | re.IGNORECASE)
 _BLOCK_END = re.compile(rf"</{SPAWN}>", re.IGNORECASE)

@@ -285,6 +285,13 @@ async def test_a_join_that_is_written_as_text_counts_as_what_it_says(form: str) 
     assert (role, results) == ("tool", "<result>\n1: 4 wheels\n</result>\n<result>\n2: 8 bolts\n</result>\n")
 
 
+async def test_a_call_to_spawn_that_is_written_as_text_is_no_answer() -> None:
+    broken = '{"name": "spawn", "arguments": {"messages": ["To find the price, take "25%".""]}'
+    played = await by_calls(f"Two parts. {SPAWNING}", broken)
+    assert played.verdicts("spawn_join") == ["answer from results"]
+    assert played.decisions("spawn_join")[0]["saw"]["reason"] == "turn 2 says nothing"
+
+
 async def test_several_calls_in_one_message_are_told_apart() -> None:
     one, two = ([message] for message in FOUND)
     played = await by_calls(calling("spawn", messages=one) + calling("spawn", messages=two[0]), END)

@@ -94,8 +94,8 @@ def tagged(body: str) -> str | None:
         elif begin is not None:
             found, begin = body[begin : tag.start()], None
     if begin is not None and len(body) - begin <= LONGEST_ANSWER and body[begin:].strip():
-        return body[begin:]
-    return found
+        found = body[begin:]
+    return None if found is None else found.strip().removeprefix(":")
 
 
 def json_answer(body: str) -> str | None:
