@@ -31,6 +31,9 @@ def test_a_day_or_a_word_in_bold_is_said_not_the_figure_before_it(text: str, cla
     ("text", "claim"),
     [
         ("After 3 hours, the train has gone **240 km**.", "240 km"),
+        ("The new price of the jacket after a 25% reduction is 60 euros.", "60 euros"),
+        ("The value after the increase is 110.", "110"),
+        ("The reduction is 20 euros.", "down by 20 euros"),
         ("It takes 3 days until it is Monday.", "It takes 3 days until it is Monday"),
         ("It is **exactly** 12 km in all, which is **far**.", "12 km"),
     ],
