@@ -10,6 +10,7 @@ from typing import Literal
 
 from orchestrator.consensus.echoes import unechoed
 from orchestrator.consensus.extraction import LONGEST_WHOLE, Claim, extract_claim
+from orchestrator.consensus.given import new_figure
 from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.reading.endings import MARKDOWN
 from orchestrator.consensus.restating import restated
@@ -197,7 +198,8 @@ def claim_for(
     repeat the question does, or else all of a short text. ``alone`` says that the text is compared with no
     other. Where the question asks for a text, it is then the claim as a whole if it is short, and claims
     nothing if it is long; so is a numbered list, and a text with a program, unless it is all of it. A text
-    that asks the question again claims nothing, nor do tags of the prompt.
+    that asks the question again claims nothing, nor do tags of the prompt. Of several figures in a sentence,
+    the one counts that the question does not give (:mod:`~orchestrator.consensus.given`).
     """
     if _asks_again(text, question):
         return None
@@ -218,7 +220,9 @@ def claim_for(
     if claim.how in ("marker", "number", "whole") and (parts := _parts(body, question, claim)):
         return Claim(parts, "whole")
     if (form := form_of(question)) == "any":
-        return claim
+        in_a_sentence = claim.how in ("number", "whole")
+        new = new_figure(_BEFORE.split(_asking(question))[-1], body) if in_a_sentence else None
+        return claim if new is None else Claim(new, "number")
     if form != "words":
         return _as_text(body, claim, form) if alone else claim
     has_figure = re.search(r"\d", claim.text) is not None

@@ -121,6 +121,9 @@ _VERSION_IS = lazily(r"^(?:version|release)\s+is\s+(?=\d)", re.IGNORECASE)
 _VERSIONS = lazily(
     r"\b(?:version|release)\b|\b(?:Python|Java|Node(?:\.js)?|Ubuntu|Ruby|PHP)\s\d", re.IGNORECASE
 )
+_STRAY = lazily(r"(?<=[^\W\d_])\"[\])}]*\.?$")
+"""The end of a quotation that begins before the claim; behind a figure, it may be inches."""
+
 _NULLS = frozenset({"None", "null"})
 """Values of programs, where a sentence says that one returns them."""
 
@@ -353,6 +356,8 @@ def _tidy(text: str, how: How | None = None) -> str:
         ("«", "»"),
     }:
         text = text[1:-1].strip()
+    if _STRAY.search(text) and text.count('"') % 2:
+        text = _STRAY.sub("", text)
     for opening, closing in ((r"\(", r"\)"), (r"\[", r"\]")):
         if text.startswith(opening) and text.endswith(closing) and text.count(opening) == 1:
             text = text[2:-2].strip()

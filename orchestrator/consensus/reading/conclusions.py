@@ -146,6 +146,13 @@ _THERE = lazily(
     r"|(?:we|you|it|he|she|they)\s+(?:have|has|had))\s+(?:(?:exactly|precisely|a\s+total\s+of)\s+)?",
     re.IGNORECASE,
 )
+_TAKES = lazily(
+    r"\W*(?:it|this|that|they|we)\s+(?:(?:will|would|can|could)\s+)?(?:takes?|took|needs?)"
+    r"\s+(?:(?:about|approximately|exactly|only)\s+)?",
+    re.IGNORECASE,
+)
+_TIME = lazily(r"\s(?:milli)?(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?)$", re.IGNORECASE)
+_FOR = lazily(r"\s+for\s+(?:(?:the|these|those|all|all\s+the)\s+)?", re.IGNORECASE)
 
 
 def conclusion(sentence: str) -> str | None:
@@ -218,7 +225,7 @@ def _restricts(gap: str, later: Phrase) -> bool:
 
 
 def _first_is_meant(sentence: str, begin: int, said: Sequence[Phrase]) -> bool:
-    """Whether the first figure answers: "there are 10 primes below 30", "12 is the sum of 5 and 7"."""
+    """Whether the first figure answers: "there are 10 primes below 30", "it takes 5 minutes for 9 men"."""
     first, second = said[:2]
     before, gap = sentence[begin : first.begin], sentence[first.end : second.begin]
     if not before.strip(" $*"):
@@ -227,6 +234,8 @@ def _first_is_meant(sentence: str, begin: int, said: Sequence[Phrase]) -> bool:
         if sentence[: first.begin].strip() and _given(sentence, said):
             return not _CONTRAST.search(gap)
         return len(said) == 2 and (_DEFINED.match(gap) is not None or _restricts(gap, second))
+    if _TAKES.fullmatch(before) and _TIME.search(first.text) and _FOR.fullmatch(gap):
+        return True
     if not _GOVERNED.search(before) and _given(sentence, said):
         return not _CONTRAST.search(gap) and not _negated(before)
     if len(said) == 2 and _TASK.fullmatch(gap) and _THERE.fullmatch(before):
