@@ -56,13 +56,17 @@ _OTHERWISE = re.compile(
 _HOW = re.compile(r"\W*(?:how|can|could|is (?:it|that)|do you|what (?:expression|equation))\b", re.IGNORECASE)
 _SENTENCE = re.compile(r"[^.?!\n]*[.?!\n]?")
 _AGAIN = re.compile(
-    r"\b(?:as (?:often|many times) as|more than once|(?:any number of|multiple|several|many) times|again"
-    r"|repeated(?:ly)?|repeat\w*|reus\w+)\b",
+    r"\b(?:as (?:often|many times) as|more than once|any number of times|repeat\w*|reus\w+"
+    r"|us(?:e|ed|ing)\b[^.?!\n]{0,40}\b(?:again|(?:multiple|several|many) times))\b",
     re.IGNORECASE,
 )
 _DENIED = re.compile(r"\b(?:no|not|never|without|cannot|nor|\w+n['’]t)\b", re.IGNORECASE)
+_CLAUSES = re.compile(r"[,;]|\bbut\b", re.IGNORECASE)
+_SURELY = re.compile(
+    r"\bexactly once\b|\bonce and only once\b|\ball (?:three|four|five|six)\b", re.IGNORECASE
+)
 _ALL = re.compile(
-    r"\bexactly once\b|(?<!may )(?<!can )(?<!could )\b(?:use|using) (?:all|every|each)\b"
+    r"(?<!may )(?<!can )(?<!could )\b(?:use|using) (?:all|every|each)\b"
     r"|\ball (?:of )?(?:the|these|three|four) numbers\b",
     re.IGNORECASE,
 )
@@ -136,7 +140,7 @@ def puzzle_in(question: Question) -> Puzzle | None:
     return Puzzle(
         target,
         numbers,
-        all_of_them=bool(_ALL.search(text)) and not _NEED_NOT.search(text),
+        all_of_them=bool(_SURELY.search(text) or (_ALL.search(text) and not _NEED_NOT.search(text))),
         freely=any(_said(_AGAIN, each) for each in sentences),
     )
 
@@ -144,7 +148,10 @@ def puzzle_in(question: Question) -> Puzzle | None:
 def _said(what: re.Pattern[str], sentence: str) -> bool:
     """Whether a sentence says so, and does not deny it."""
     found = what.search(sentence)
-    return found is not None and not _DENIED.search(sentence, 0, found.start())
+    if found is None:
+        return False
+    before = sentence[: found.start()]
+    return not _DENIED.search(_CLAUSES.split(before)[-1])
 
 
 def _expression(said: str) -> str:

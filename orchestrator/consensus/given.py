@@ -19,11 +19,14 @@ LONGEST = 300
 """Characters beyond which a sentence is not looked at."""
 
 _TURNED = lazily(
-    r"[=<>≤≥≠\\]|\$(?!\d[\d.,]*(?:\s|$))|\b(?:not|no|never|nor|neither|but|instead|rather|than|or|if|unless|except|only|first|then|more|less"
+    r"[=<>≤≥≠\\]|\$(?!\d[\d.,]*(?:\s|$))|\b(?:not|no|never|nor|neither|but|instead|rather|than|or|if|unless|except|only|first|then|more|less|by|with"
     r"|fewer|before|after|from|(?:up|down) (?:by|to))\b|n['’]t\b",
     re.IGNORECASE,
 )
 """What may turn the meaning of a figure, or say that there are several answers."""
+
+_OFFERS = lazily(r"\b(?:which|should|or)\b", re.IGNORECASE)
+"""What asks for one of the figures that are given."""
 
 _PARTS = lazily(r"(?<=[^\W\d_])\s+(?=\d)")
 """Where two figures follow each other, as in "4 pumps 6 hours"."""
@@ -34,7 +37,7 @@ def new_figure(asked: str, body: str) -> str | None:
 
     None if there is none, or several that do not follow each other, or the sentence says more than a figure.
     """
-    if not FIGURE.search(asked):
+    if not FIGURE.search(asked) or _OFFERS.search(asked):
         return None
     text = masked(MARKDOWN.sub("", body[-2 * LONGEST :]))
     spans = [span for span in sentences(text) if text[slice(*span)].strip()]

@@ -24,7 +24,8 @@ EDITION: Final = 3
 From 2 on, a synthesis is asked for only where no answer has a majority, and does not stand against all
 votes; a vote whose verifier is no tool of the run is refused; and ``adaptive`` makes one call in much
 material. From 3 on, a vote whose verifier refused the answer is undecided, ``adaptive`` makes one call for an
-expression that makes a number, and ``threads`` hands on what is done to a whole list.
+expression that makes a number, ``threads`` hands on what is done to a whole list, and ``together`` goes on
+where its answer may have less of the context.
 """
 
 FIRST_EDITION: Final = 1

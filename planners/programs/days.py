@@ -98,8 +98,9 @@ def weekday_anew(own: Callable[..., Value]) -> Callable[..., Value]:
     """
 
     def call(*arguments: Value, **named: Value) -> Value:
+        given = (*arguments, *named.values())
         try:
-            known = weekday(*arguments) if len(arguments) == 2 and not named else None
+            known = weekday(*given) if len(given) == 2 else None
         except ToolError:
             known = None
         try:
@@ -108,7 +109,9 @@ def weekday_anew(own: Callable[..., Value]) -> Callable[..., Value]:
             if known is None:
                 raise
             return known
-        if known is not None and value in list(calendar.day_name) and value != known:
+        said = value.strip().casefold()[:3] if isinstance(value, str) else ""
+        is_day = any(each.casefold().startswith(said) for each in calendar.day_name) if said else False
+        if known is not None and is_day and not str(known).casefold().startswith(said):
             raise ToolError(f"{value} is not the day that weekday names, which is {known}")
         return value
 

@@ -134,8 +134,8 @@ class Calling:
             else:
                 messages += given
                 self._outcomes.append((call, len(given)))
-        if not completion.calls and _AS_TEXT.match(said):
-            text = _join_in(said)
+        if not completion.calls and (begins := _AS_TEXT.match(said)):
+            text = _join_in(said[begins.start("call") :])
             return Move(text, joined=text if text and JOIN in self._offered else None)
         return Move(said, tuple(messages), wrong="; ".join(faults))
 
@@ -167,17 +167,26 @@ class Calling:
 
 
 def _join_in(said: str) -> str:
-    """What a call says that a model has written as its text, if it joins; other calls come to nothing so."""
+    """What a text comes to that begins with a call in JSON: what joins, or what is said after the call."""
     try:
-        call = json.loads(_FENCES.sub("", said))
+        call, end = json.JSONDecoder().raw_decode(said)
     except (ValueError, RecursionError):
         return ""
     if call["name"] != JOIN:
-        return ""
+        return _AFTER.sub("", said[end:]).strip()
     given = call.get("arguments", call.get("parameters"))
+    given = _object_in(given) if isinstance(given, str) else given
     value = next(iter(given.values()), None) if isinstance(given, dict) else given
     texts = [text_of(each) for each in (value if isinstance(value, list) else [value]) if each is not None]
     return "\n".join(filter(says_something, texts))
+
+
+def _object_in(text: str) -> object:
+    """Arguments that stand as text in JSON, as servers send them, or that text."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _list_in(text: str) -> list[object] | None:
@@ -189,8 +198,10 @@ def _list_in(text: str) -> list[object] | None:
     return value if isinstance(value, list) else None
 
 
-_AS_TEXT = re.compile(rf'(?:```(?:json)?[ \t]*\n\s*)?\{{\s*"name"\s*:\s*"(?:{SPAWN}|{JOIN})"')
-_FENCES = re.compile(r"\A\s*```(?:json)?[ \t]*\n|\n[ \t]*```\s*\Z")
+_AS_TEXT = re.compile(
+    rf'(?:```(?:json)?[ \t]*\n\s*|<tool_call>\s*)?(?P<call>\{{\s*"name"\s*:\s*"(?:{SPAWN}|{JOIN})")'
+)
+_AFTER = re.compile(r"\A\s*(?:```|</tool_call>)")
 _BLOCK = re.compile(rf"^[ \t]*<{SPAWN}>", re.MULTILINE | re.IGNORECASE)
 _BLOCK_END = re.compile(rf"</{SPAWN}>", re.IGNORECASE)
 _TASK = re.compile(rf"<{TASK}>(.*?)(?=</?{TASK}>|\Z)", re.DOTALL | re.IGNORECASE)

@@ -151,13 +151,14 @@ class Page:
         grows = workers * (workers + 1) * self._max_tokens
         if budget.tokens is not None and spent and budget.tokens < spent + grows + self._longest + max_tokens:
             return "the tokens that are left are for the answer"
-        if self._left(2 * workers) < min(max_tokens, LEAST_ANSWER):
+        least = min(max_tokens, LEAST_ANSWER) + _TASK if self._run.edition >= 3 else max_tokens
+        if self._left(2 * workers) < least:
             return "the page fills the context of the model"
         return ""
 
     def room(self, max_tokens: int) -> int:
         """The tokens that the answer may have: as many as it should, if the page leaves them."""
-        return max(1, min(max_tokens, self._left(len(self._names)) - _TASK))
+        return min(max_tokens, max(LEAST_ANSWER, self._left(len(self._names)) - _TASK))
 
     def _left(self, paragraphs: int) -> int:
         """The tokens of the context that the page leaves if so many paragraphs come to its last prompt."""

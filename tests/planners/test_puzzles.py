@@ -8,6 +8,8 @@ from benchmarks import countdown, game_of_24
 from orchestrator.runtime.values import Question
 from planners.puzzles import Puzzle, puzzle_in
 
+FREELY = Puzzle(8, (2, 3, 5), True, True)
+
 
 @pytest.mark.parametrize(
     ("text", "puzzle"),
@@ -32,6 +34,9 @@ from planners.puzzles import Puzzle, puzzle_in
         ("Make 9 from 1, 2 and 3. You cannot use any number more than once.", Puzzle(9, (1, 2, 3))),
         ("Make 9 from 1, 2 and 3. Numbers can't be repeated.", Puzzle(9, (1, 2, 3))),
         ("Make 9 from 1, 2 and 3 without using any number more than once.", Puzzle(9, (1, 2, 3))),
+        ("Make 24 from 4, 6, 8 and 8, using each number once and only once.", Puzzle(24, (4, 6, 8, 8), True)),
+        ("Once again, make 24 from 4, 7, 8 and 8. I have tried many times.", Puzzle(24, (4, 7, 8, 8))),
+        ("Make 8 from 2, 3 and 5. Do not use others, but use each as often as you like.", FREELY),
         ("Make 10 from 1, 3 and 6, where each is used at most once.", Puzzle(10, (1, 3, 6))),
         ("Here are cards. Can you make 24 from 4, 7, 8 and 8? How?", Puzzle(24, (4, 7, 8, 8))),
     ],

@@ -15,12 +15,12 @@ from orchestrator.runtime.change import Change
 from orchestrator.runtime.environment import RunOutcome
 from orchestrator.runtime.nodes import Node, NodeKind
 from orchestrator.runtime.values import Budget, Question
-from planners.spawn_join.conversations import GO_ON
+from planners.spawn_join.conversations import GO_ON, Calling, Seat
 from planners.spawn_join.spawning import CHILD, spawn_join
 from storage.events import EventType
 from tests.planners.conftest import BARE, GUIDED, Played, play
 from tests.planners.revisiting import forked, killed_anywhere
-from workers.calls import Call, Chunk
+from workers.calls import Call, Chunk, Completion
 from workers.engine import Capabilities
 from workers.engines.simulator.engine import CostModel, Simulator
 from workers.errors import EngineUnavailable
@@ -274,13 +274,15 @@ async def test_children_are_spawned_by_a_call() -> None:
     assert played.requests("turn 2")[0]["functions"] == parent["functions"]  # the beginning stays the same
 
 
-@pytest.mark.parametrize("form", ["{}", "```json\n{}\n```"])
+@pytest.mark.parametrize("form", ["{}", "```json\n{}\n```", "{}\n\nDone."])
 async def test_a_join_that_is_written_as_text_counts_as_what_it_says(form: str) -> None:
     text = form.format('{"name": "join", "arguments": {"messages": ["12 in all"]}}')
     played = await by_calls(f"Two parts. {SPAWNING}", text)
     assert (played.answer.text, played.answer.claim) == ("12 in all", "12")
     child = form.format('{"name": "join", "arguments": {"message": "4 wheels"}}')
     played = await by_calls(f"Two parts. {SPAWNING}", END, children={**JOINING, "Count the wheels.": child})
+    as_text = '{"name": "join", "arguments": "{\\"message\\": \\"12\\"}"}'
+    assert (await by_calls(f"Two parts. {SPAWNING}", as_text)).answer.text == "12"
     (role, results) = played.prompts("turn 2")[0][-1]
     assert (role, results) == ("tool", "<result>\n1: 4 wheels\n</result>\n<result>\n2: 8 bolts\n</result>\n")
 
@@ -290,6 +292,22 @@ async def test_a_call_to_spawn_that_is_written_as_text_is_no_answer() -> None:
     played = await by_calls(f"Two parts. {SPAWNING}", broken)
     assert played.verdicts("spawn_join") == ["answer from results"]
     assert played.decisions("spawn_join")[0]["saw"]["reason"] == "turn 2 says nothing"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            '{"name": "spawn", "arguments": {"messages": ["Count."]}}\n\nSo the answer is 12.',
+            "So the answer is 12.",
+        ),
+        ('<tool_call>\n{"name": "join", "arguments": {"message": "12"}}\n</tool_call>', "12"),
+        ('{"name": "spawn", "arguments": {"messages": ["Count."]}}\n</tool_call>', ""),
+    ],
+)
+def test_what_is_said_beside_a_call_that_is_written_as_text_counts(text: str, said: str) -> None:
+    run: Any = None
+    assert Calling(run, Seat(True, False), []).read(Completion(text, "stop")).said == said
 
 
 async def test_several_calls_in_one_message_are_told_apart() -> None:

@@ -287,6 +287,15 @@ async def test_an_answer_may_have_less_of_the_context_so_that_the_page_grows() -
     assert LEAST_ANSWER <= answer["sampling"]["max_tokens"] < 1024
 
 
+async def test_an_answer_in_a_small_context_has_the_least_that_it_may_have() -> None:
+    engine = Simulator(workers_saying([LINES[:2], LINES[2:]]))
+    claims = Capabilities("simulator", max_model_len=1030)
+    asked = Question(CLIPS, context="Natalia has friends. " * 80)
+    played = await play(together, asked, engine, capabilities=claims, max_tokens=100)
+    for answer in played.requests("answer"):
+        assert answer["sampling"]["max_tokens"] == 100
+
+
 async def test_a_run_that_is_ended_early_has_the_last_paragraph() -> None:
     slow = (LINES[0] + " so on" * 2000, LINES[1])
     engine = Simulator(

@@ -30,7 +30,7 @@ def same_meaning(a: Meaning, b: Meaning) -> bool:
 def means_quantity(meaning: Meaning, quantity: Quantity) -> bool:
     """Whether a meaning comes to one quantity: a ratio of 5:3 and 5/3, "up by 5 kg" and 5 kg."""
     if meaning.kind == "ratio" and meaning.name:
-        return same_quantity(Quantity(_chance(meaning)), quantity)
+        return meaning.parts[0].value >= 0 and same_quantity(Quantity(_chance(meaning)), quantity)
     if meaning.kind == "ratio":
         bare = not quantity.unit and quantity.value.denominator != 1
         return bare and same_quantity(meaning.parts[0], quantity)

@@ -20,6 +20,9 @@ _LARGEST_POWER = 64
 _I: Complex = (Fraction(0), Fraction(1))
 _ONE: Complex = (Fraction(1), Fraction(0))
 _WORTH = lazily(r"(?<![a-zA-Z])[ij](?![a-zA-Z])|(?:√|sqrt)\s*[({]?\s*[-−]")
+_VECTOR = lazily(r"(?<![a-zA-Z])i(?![a-zA-Z]).*j(?![a-zA-Z])|j(?![a-zA-Z]).*(?<![a-zA-Z])i(?![a-zA-Z])")
+"""Both units at once: 3i + 4j is no number."""
+
 _TOKEN = lazily(
     r"\s*(?P<token>\d+(?:\.\d+)?(?:\s*j(?![a-zA-Z]))?|i(?![a-zA-Z])|\\sqrt|√|\*\*|[-+−*·×/^(){}])\s*"
 )
@@ -32,7 +35,7 @@ class _Stop(Exception):
 
 def read_complex(text: str) -> Complex | None:
     """The value of a text that is one complex number, or real by way of the imaginary unit; else None."""
-    if len(text) > _LONGEST or not (_WORTH.search(text) or _EXPONENTIAL.search(text)):
+    if len(text) > _LONGEST or not (_WORTH.search(text) or _EXPONENTIAL.search(text)) or _VECTOR.search(text):
         return None
     reader = _Reader(_EXPONENTIAL.sub(_of_unit_length, text))
     try:
@@ -91,6 +94,8 @@ class _Reader:
                 value = _times(value, self._power())
             elif self._take("/"):
                 value = _times(value, _inverse(self._power()))
+                if self._at < len(self._tokens) and self._tokens[self._at] == "i":
+                    raise _Stop  # 1/2i may be a half of i, or half of 1/i
             elif self._at < len(self._tokens) and self._tokens[self._at] in ("i", "√", r"\sqrt"):
                 value = _times(value, self._power())  # 2i
             else:

@@ -81,8 +81,9 @@ _NAMED = lazily(
 )
 _EXCLAIMED = lazily(r"(?:(?<=[^\W\d_])|(?<=[.,]\d\d\d)|(?<=\.\d)|(?<=\.\d\d))!+$")
 _EVENLY = lazily(
-    r"(?:a\s)?(?:50\s?[-–/]\s?50|fifty[\s-]fifty)(?:\s(?:chance|odds|shot|probability))?", re.IGNORECASE
+    r"(?:a\s)?(?:50[-–/]50|fifty[\s-]fifty)\s(?:chance|odds|shot|probability)|fifty[\s-]fifty", re.IGNORECASE
 )
+_EVENLY_OR_ONE = lazily(r"50\s?[-–/]\s?50")
 _LEFT = lazily(r"(?:\d/\d+|\bof\s+\d+)\b.*\b(?:left|remain(?:s|ing)?)$")
 _CONGRUENT = lazily(r"\s*\(\s*\\?p?mod\s*\{?(\d{1,9})\}?\s*\)$")
 _DECADE = lazily(r"[12]\d\d0['’]?s")
@@ -128,6 +129,8 @@ def read_quantity(text: str) -> Quantity | None:
         return None
     if _EVENLY.fullmatch(text):
         return Quantity(Fraction(1, 2))
+    if _EVENLY_OR_ONE.fullmatch(text):
+        return None  # alone, it may be a chance or a quotient
     if _LEFT.search(text):
         return None  # of a share it matters whether it is what is left
     if congruent := _CONGRUENT.search(text):

@@ -9,7 +9,9 @@ import re
 from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.reading.sentences import sentence_ends
 
-_DIGIT = lazily(r"\d")
+_NO_COUNT = lazily(r"[\d\"“«]|\bA\s(?:Couple|Pair|Fortnight)\b")
+"""Figures, quotations, and titles."""
+
 _VERBS = "takes took lasts lasted is was needs needed for in about exactly only"
 _AFTER_A_VERB = "|".join(rf"(?<={verb}\s)" for verb in _VERBS.split())
 _FIGURES = tuple(
@@ -33,7 +35,7 @@ def counted_out(text: str) -> str:
 
     In a longer text such words are mostly said in passing: "there are a couple of ways to see this".
     """
-    if _DIGIT.search(text) or any(end < len(text.rstrip()) for _, end in sentence_ends(text)):
+    if _NO_COUNT.search(text) or any(end < len(text.rstrip()) for _, end in sentence_ends(text)):
         return text
     for pattern, figures in _FIGURES:
         text = pattern.sub(figures, text)

@@ -46,11 +46,9 @@ _RELATIVE = lazily(
     r"(?:\s+(?!means?\b|shows?\b|so\b|such\b|proves?\b|implies\b)[a-z-]+)?\s+(?:that|which|whose|who)\s[^,;]*",
     re.IGNORECASE,
 )
-_PURPOSE = lazily(
-    r"\bto\s+(?:make|get|give|leave|obtain|become|be|equal|total|yield|remain)\b", re.IGNORECASE
-)
+_PURPOSE = lazily(r"\bto\s+(?:make|get|give|leave|obtain|become|equal|total|yield|remain)\b", re.IGNORECASE)
 _STEP = lazily(
-    r"\W*(?:(?:then|now|next|finally|and|we|i|you)\s+)*(?!needs?\b|ha(?:ve|s)\b|there\b|must\b|it\b)[a-z]+\s+",
+    r"\W*(?:(?:then|now|next|finally|and|we|i|you|he|she|they|(?-i:(?!There\b)[A-Z][a-z]+))\s+)*(?!needs?\b|ha(?:ve|s)\b|there\b|must\b|it\b)[a-z]+\s+",
     re.IGNORECASE,
 )
 _SAID = lazily(r"\b(?:is|are|was|were|equals?)\s+(?:(?:at|in|on)\s+)?[$(*]*$", re.IGNORECASE)
@@ -195,7 +193,9 @@ def _leads(sentence: str, begin: int, said: Sequence[Phrase]) -> bool:
     gap = sentence[said[-2].end : said[-1].begin]
     if _CONDITION.search(gap) or _DEFINED.match(gap) or _restricts(gap, said[-1]):
         return False
-    if _RELATIVE.fullmatch(gap) or _said_beside(sentence[begin : said[-2].begin], gap):
+    if _RELATIVE.fullmatch(gap) and (" whose " in gap or not _LEADING.search(gap)):
+        return False
+    if _said_beside(sentence[begin : said[-2].begin], gap):
         return False
     if len(said) == 2 and _PURPOSE.search(gap) and not _step(sentence[begin : said[0].begin]):
         return False
@@ -211,7 +211,8 @@ def _leads(sentence: str, begin: int, said: Sequence[Phrase]) -> bool:
 
 def _said_beside(before: str, gap: str) -> bool:
     """Whether two figures are said of two subjects, neither of which leads to the other: mean and median."""
-    return _SAID.search(before) is not None and _BESIDES.fullmatch(gap) is not None
+    there = _THERE.match(before) is not None
+    return not there and _SAID.search(before) is not None and _BESIDES.fullmatch(gap) is not None
 
 
 def _step(before: str) -> bool:
@@ -257,9 +258,10 @@ def _directed(before: str, text: str) -> str | None:
     if (odds := _ODDS.search(before)) and _RATIO_OF_TWO.search(text):
         return f"odds {'against' if odds['against'] else 'in favor'} {text}"
     if _RATIO.search(before) and " to " in text:
-        return f"ratio {text}"
+        return text.replace(" to ", ":")
     if _ROOTS.search(before) and _VALUES.fullmatch(text):
-        return f"{{{_AND.sub(', ', text)}}}"
+        values = _AND.sub(", ", text).split(", ")
+        return f"{{{', '.join(values)}}}" if len(set(values)) == len(values) else None
     if _DENIED.search(before):
         return None
     return next(

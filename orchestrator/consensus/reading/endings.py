@@ -84,11 +84,14 @@ _CHOSEN = lazily(
 )
 _BOLD = lazily(r"(?<![\w*])\*\*(?=[^\s*])(?P<what>[^*\n]{1,80})(?<=\S)\*\*")
 _SAID_BEFORE = lazily(
-    rf"\b(?:{either(COPULAS + YIELDING)})\s+(?:(?:{either(JOINING)}|in|on|at|by|an?|the)\s+)*$", re.IGNORECASE
+    r"\W*(?:(?:so|thus|hence|therefore|then),?\s+)?(?:in|after|before|of|among|from|on|at|within|by|with)\s"
+    rf"[^,;:]*\d[^,;:]*,\s+[^\d,;:]*\b(?:{either(COPULAS + YIELDING)})\s+"
+    rf"(?:(?:{either(JOINING)}|in|on|at|by|an?|the)\s+)*",
+    re.IGNORECASE,
 )
 _DAY = lazily(
-    r"(?:^\W*|,\s*|\b(?:so|thus|hence|therefore|then),?\s+|\bin\s+\d+\s+\w+\s+)"
-    r"(?:it|that|this|(?:the|that)\s+(?:day|date|month))\s+(?:(?!until|till|before|when)[\w'’]+\s+){0,8}?(?:is|was|be|falls\s+on)"
+    r"(?:^\W*|,\s*|\b(?:so|thus|hence|therefore|then),?\s+|\bin\s+\d+\s+\w+\s+|\b(?:after|from)\s+\w+\s+)"
+    r"(?:it|that|this|(?:the|that)\s+(?:day|date|month))\s+(?:(?!until|till|before|when|not\b|never\b|may\b|might\b|could\b|\w+n['’]t\b)[\w'’]+\s+){0,8}?(?:is|was|be|falls\s+on)"
     r"\s+(?:on\s+)?(?:an?\s+)?(?P<what>(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april"
     r"|may|june|july|august|september|october|november|december)[.\s]*$",
     re.IGNORECASE,
@@ -219,15 +222,15 @@ def _lines(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _emphasised(raw: str) -> str | None:
-    """The one part in bold that a sentence ends with and says of its subject: "In 3 hours it is in **Rome**."
+    """The one name in bold that a sentence ends with after circumstances: "In 3 hours, it is in **Rome**."
 
-    None if it has a figure, which is read with all that its value depends on.
+    None if it has a figure, which is read with all that its value depends on, or if a figure is spoken of.
     """
     found = list(_BOLD.finditer(raw))
     if len(found) != 1 or raw[found[0].end() :].strip(" .\n") or FIGURE.search(found[0]["what"]):
         return None
-    before = raw[: found[0].start()]
-    return found[0]["what"].rstrip(".") if _SAID_BEFORE.search(before) and FIGURE.search(before) else None
+    what = found[0]["what"].rstrip(".")
+    return what if what[:1].isupper() and _SAID_BEFORE.fullmatch(raw[: found[0].start()]) else None
 
 
 def _day(sentence: str) -> str | None:

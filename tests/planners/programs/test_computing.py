@@ -463,5 +463,11 @@ def test_a_weekday_that_is_written_anew_counts_where_it_does_not_differ() -> Non
     assert compute(days + counts.format("+") + "answer = weekday('Wednesday', 10)").value == "Saturday"
     with pytest.raises(ProgramError, match="Sunday is not the day that weekday names, which is Saturday"):
         compute(days + counts.format("-") + "answer = weekday('Wednesday', 10)")
+    with pytest.raises(ProgramError, match="sunday is not the day"):
+        compute(
+            days.lower()
+            + counts.format("-").replace("(name)", "(name.lower())")
+            + "weekday('Wednesday', days=10)"
+        )
     other = "def weekday(day, n=3):\n    return day * n\n"
     assert compute(f"{other}answer = weekday(4)").value == 12
