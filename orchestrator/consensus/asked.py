@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from orchestrator.consensus.echoes import unechoed
 from orchestrator.consensus.extraction import LONGEST_WHOLE, Claim, extract_claim
-from orchestrator.consensus.given import new_figure
+from orchestrator.consensus.given import as_asked, new_figure
 from orchestrator.consensus.quantities.patterns import lazily
 from orchestrator.consensus.reading.endings import MARKDOWN
 from orchestrator.consensus.restating import restated
@@ -220,9 +221,11 @@ def claim_for(
     if claim.how in ("marker", "number", "whole") and (parts := _parts(body, question, claim)):
         return Claim(parts, "whole")
     if (form := form_of(question)) == "any":
+        asking = _BEFORE.split(_asking(question))[-1]
         in_a_sentence = claim.how in ("number", "whole")
-        new = new_figure(_BEFORE.split(_asking(question))[-1], body) if in_a_sentence else None
-        return claim if new is None else Claim(new, "number")
+        if in_a_sentence and (new := new_figure(asking, body)) is not None:
+            claim = Claim(new, "number")
+        return replace(claim, text=as_asked(asking, claim.text))
     if form != "words":
         return _as_text(body, claim, form) if alone else claim
     has_figure = re.search(r"\d", claim.text) is not None

@@ -28,6 +28,7 @@ _TURNED = lazily(
 _OFFERS = lazily(r"\b(?:which|should|or)\b", re.IGNORECASE)
 """What asks for one of the figures that are given."""
 
+_COMPARES = lazily(r"(?P<number>[$€£]?\d[\d.,]*)\s+(?P<than>more|fewer|less)\b\s*(?P<rest>.*)", re.IGNORECASE)
 _PARTS = lazily(r"(?<=[^\W\d_])\s+(?=\d)")
 """Where two figures follow each other, as in "4 pumps 6 hours"."""
 
@@ -59,6 +60,14 @@ def new_figure(asked: str, body: str) -> str | None:
     if len(words) > 1 and len(new) == 1 and _has(asked, words[1]):
         words = words[:1]  # what follows is what they do: "6 workers finish"
     return " ".join((number, *words))
+
+
+def as_asked(asked: str, claim: str) -> str:
+    """A claim without a comparison that is asked for: asked how many more eggs, "5 more eggs" is 5 eggs."""
+    found = _COMPARES.fullmatch(claim)
+    if found is None or not re.search(rf"\bhow (?:many|much) {found['than']}\b", asked, re.IGNORECASE):
+        return claim
+    return f"{found['number']} {found['rest']}".strip()
 
 
 def _has(asked: str, word: str) -> bool:

@@ -56,6 +56,21 @@ def test_where_more_than_one_figure_is_new_or_something_turns_it_the_sentence_co
     assert found.text == text.rstrip(".")
 
 
+@pytest.mark.parametrize(
+    ("question", "text", "claim"),
+    [
+        ("How many more inhabitants has Rome than Bern?", "Rome has 5 more inhabitants.", "5 inhabitants"),
+        ("How many more eggs are there?", "Answer: 12 more", "12"),
+        ("How many more eggs has Ann than Bob?", "Ann has 5 fewer eggs.", "5 fewer eggs"),
+        ("How many eggs has Ann?", "Ann has 5 more eggs.", "5 more eggs"),
+    ],
+)
+def test_a_comparison_that_is_asked_for_is_no_part_of_the_claim(question: str, text: str, claim: str) -> None:
+    found = claim_for(question, text)
+    assert found is not None
+    assert found.text == claim
+
+
 def test_long_texts_are_read_in_no_time() -> None:
     assert claim_for("How long do 4 pumps take?", "4 pumps " * 20_000 + ".") is not None
 
