@@ -197,7 +197,7 @@ async def test_what_ends_early_or_fails_says_why(open_api: Open) -> None:
 
 
 async def test_the_engine_answers_by_its_own_name_and_nothing_is_kept(open_api: Open) -> None:
-    async with open_api(Simulator(HELLO, cost=CostModel(decode_tokens_per_s=500))) as api, client(api) as ai:
+    async with open_api(Simulator(HELLO, cost=CostModel(decode_tokens_per_s=40))) as api, client(api) as ai:
         response = await ai.responses.create(model="anabranch/engine", input="Hi", temperature=0.3)
         assert (response.status, response.output_text) == ("completed", HELLO)
         assert response.temperature == 0.3
