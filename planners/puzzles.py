@@ -30,7 +30,8 @@ _MAKING: Final = (
 _NUMBERS: Final = (
     r"(?:(?:the|these|those|this|set|of|only|all|exactly|each|numbers?|cards?|three|four|five|six)\s*)*"
     r":? ?(?P<numbers>\d{1,4}(?:(?:, ?(?:and )?| and | )\d{1,4}){2,9})(?![\d.,/%]*\d)(?! ?%)"
-    r"(?=\s*(?:[.;:!?)\n]|\Z|(?:,\s*)?(?:each|exactly|once|by|with|without|only|using|to|and|so|in|that|where|if|all)\b))"
+    r"(?=\s*(?:[.;:!?)\n]|\Z|(?:,\s*)?(?:each|exactly|once|by|with|without|only|using|to|and|so|in|that"
+    r"|where|if|all)\b))"
 )
 """Three numbers at least, which count nothing that is named after them; digits may be put together, too."""
 

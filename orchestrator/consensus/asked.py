@@ -172,9 +172,14 @@ def _asking(question: str) -> str:
     return asked if len(asked) <= LONGEST_SENTENCE else ""
 
 
+def _clause(question: str) -> str:
+    """The clause of that sentence that asks, without what it supposes."""
+    return _BEFORE.split(_asking(question))[-1]
+
+
 def form_of(question: str) -> Form:
     """What a question asks for, judging by its last sentence that asks; only English ones are known."""
-    asked = _BEFORE.split(_asking(question))[-1]
+    asked = _clause(question)
     if _FIGURE.search(asked) and not _SEVERAL.search(asked):
         return "any"
     if _PROSE.search(asked):
@@ -198,9 +203,8 @@ def claim_for(
     figure that is found in a sentence without any mark claims nothing: the part of the sentence that does not
     repeat the question does, or else all of a short text. ``alone`` says that the text is compared with no
     other. Where the question asks for a text, it is then the claim as a whole if it is short, and claims
-    nothing if it is long; so is a numbered list, and a text with a program, unless it is all of it. A text
-    that asks the question again claims nothing, nor do tags of the prompt. Of several figures in a sentence,
-    the one counts that the question does not give (:mod:`~orchestrator.consensus.given`).
+    nothing if it is long; so is a numbered list, and a text with a program, unless it is all of it. Nothing
+    is claimed by asking the question again, nor by tags of the prompt. Of several figures, a new one counts.
     """
     if _asks_again(text, question):
         return None
@@ -221,11 +225,9 @@ def claim_for(
     if claim.how in ("marker", "number", "whole") and (parts := _parts(body, question, claim)):
         return Claim(parts, "whole")
     if (form := form_of(question)) == "any":
-        asking = _BEFORE.split(_asking(question))[-1]
-        in_a_sentence = claim.how in ("number", "whole")
-        if in_a_sentence and (new := new_figure(asking, body)) is not None:
-            claim = Claim(new, "number")
-        return replace(claim, text=as_asked(asking, claim.text))
+        asked = _clause(question)
+        new = new_figure(asked, body) if claim.how in ("number", "whole") else None
+        return replace(claim, text=as_asked(asked, new or claim.text), how="number" if new else claim.how)
     if form != "words":
         return _as_text(body, claim, form) if alone else claim
     has_figure = re.search(r"\d", claim.text) is not None

@@ -19,8 +19,8 @@ LONGEST = 300
 """Characters beyond which a sentence is not looked at."""
 
 _TURNED = lazily(
-    r"[=<>≤≥≠\\]|\$(?!\d[\d.,]*(?:\s|$))|\b(?:not|no|never|nor|neither|but|instead|rather|than|or|if|unless|except|only|first|then|more|less|by|with"
-    r"|fewer|before|after|from|(?:up|down) (?:by|to))\b|n['’]t\b",
+    r"[=<>≤≥≠\\]|\$(?!\d[\d.,]*(?:\s|$))|\b(?:not|no|never|nor|neither|but|instead|rather|than|or|if|unless"
+    r"|except|only|first|then|more|less|by|with|fewer|before|after|from|(?:up|down) (?:by|to))\b|n['’]t\b",
     re.IGNORECASE,
 )
 """What may turn the meaning of a figure, or say that there are several answers."""

@@ -81,13 +81,16 @@ def weekday(value: Value, days: Value = Fraction(0)) -> Value:
     """
     if isinstance(value, date):
         return calendar.day_name[moved(value, days).weekday()]
-    name = value.strip().casefold() if isinstance(value, str) else ""
-    found = [
-        at for at, each in enumerate(calendar.day_name) if name in (each.casefold(), each[:3].casefold())
-    ]
-    if not found:
+    if (place := _place(value)) is None:
         raise ToolError(f"weekday takes a day or the name of a weekday, not {called(value)}")
-    return calendar.day_name[(found[0] + whole("weekday", as_number(days))) % 7]
+    return calendar.day_name[(place + whole("weekday", as_number(days))) % 7]
+
+
+def _place(value: Value) -> int | None:
+    """Which day of the week a name is, whole or of three letters; None if it is none."""
+    name = value.strip().casefold() if isinstance(value, str) else ""
+    names = [(each.casefold(), each[:3].casefold()) for each in calendar.day_name]
+    return next((place for place, each in enumerate(names) if name in each), None)
 
 
 def weekday_anew(own: Callable[..., Value]) -> Callable[..., Value]:
@@ -109,9 +112,7 @@ def weekday_anew(own: Callable[..., Value]) -> Callable[..., Value]:
             if known is None:
                 raise
             return known
-        said = value.strip().casefold()[:3] if isinstance(value, str) else ""
-        is_day = any(each.casefold().startswith(said) for each in calendar.day_name) if said else False
-        if known is not None and is_day and not str(known).casefold().startswith(said):
+        if known is not None and _place(value) not in (None, _place(known)):
             raise ToolError(f"{value} is not the day that weekday names, which is {known}")
         return value
 

@@ -175,18 +175,11 @@ def _join_in(said: str) -> str:
     if call["name"] != JOIN:
         return _AFTER.sub("", said[end:]).strip()
     given = call.get("arguments", call.get("parameters"))
-    given = _object_in(given) if isinstance(given, str) else given
+    if isinstance(given, str):
+        given = FunctionCall("", JOIN, given).values()
     value = next(iter(given.values()), None) if isinstance(given, dict) else given
     texts = [text_of(each) for each in (value if isinstance(value, list) else [value]) if each is not None]
     return "\n".join(filter(says_something, texts))
-
-
-def _object_in(text: str) -> object:
-    """Arguments that stand as text in JSON, as servers send them, or that text."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
 
 
 def _list_in(text: str) -> list[object] | None:

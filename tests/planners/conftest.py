@@ -13,7 +13,7 @@ import pytest_asyncio
 from orchestrator.consensus.stopping import DEFAULT_RULE
 from orchestrator.planning.planner import Planner
 from orchestrator.planning.run import Run
-from orchestrator.runtime.environment import Environment, Result, RunOutcome
+from orchestrator.runtime.environment import EDITION, Environment, Result, RunOutcome
 from orchestrator.runtime.executor import Executor
 from orchestrator.runtime.nodes import NodeKind
 from orchestrator.runtime.record import Record
@@ -134,6 +134,7 @@ async def play(
     seed: int = 0,
     call_seconds: float = 500.0,
     default_rule: str = DEFAULT_RULE,
+    edition: int = EDITION,
     **options: Any,
 ) -> Played:
     """Run a planner, then repeat the run over its journal: the same events and result, and no call."""
@@ -147,6 +148,7 @@ async def play(
         seed=seed,
         call_seconds=call_seconds,
         rule=default_rule,
+        edition=edition,
     )
     live, again = Recorder(), Recorder()
     async with asyncio.timeout(600):

@@ -281,8 +281,6 @@ async def test_a_join_that_is_written_as_text_counts_as_what_it_says(form: str) 
     assert (played.answer.text, played.answer.claim) == ("12 in all", "12")
     child = form.format('{"name": "join", "arguments": {"message": "4 wheels"}}')
     played = await by_calls(f"Two parts. {SPAWNING}", END, children={**JOINING, "Count the wheels.": child})
-    as_text = '{"name": "join", "arguments": "{\\"message\\": \\"12\\"}"}'
-    assert (await by_calls(f"Two parts. {SPAWNING}", as_text)).answer.text == "12"
     (role, results) = played.prompts("turn 2")[0][-1]
     assert (role, results) == ("tool", "<result>\n1: 4 wheels\n</result>\n<result>\n2: 8 bolts\n</result>\n")
 
@@ -302,6 +300,7 @@ async def test_a_call_to_spawn_that_is_written_as_text_is_no_answer() -> None:
             "So the answer is 12.",
         ),
         ('<tool_call>\n{"name": "join", "arguments": {"message": "12"}}\n</tool_call>', "12"),
+        (r'{"name": "join", "arguments": "{\"message\": \"12\"}"}', "12"),
         ('{"name": "spawn", "arguments": {"messages": ["Count."]}}\n</tool_call>', ""),
     ],
 )

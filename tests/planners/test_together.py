@@ -292,8 +292,8 @@ async def test_an_answer_in_a_small_context_has_the_least_that_it_may_have() -> 
     claims = Capabilities("simulator", max_model_len=1030)
     asked = Question(CLIPS, context="Natalia has friends. " * 80)
     played = await play(together, asked, engine, capabilities=claims, max_tokens=100)
-    for answer in played.requests("answer"):
-        assert answer["sampling"]["max_tokens"] == 100
+    (answer,) = played.requests("answer")
+    assert answer["sampling"]["max_tokens"] == 100
 
 
 async def test_a_run_that_is_ended_early_has_the_last_paragraph() -> None:

@@ -21,7 +21,8 @@ _TOKEN = lazily(
     r"|choose\b|mod\b))"
 )
 _WORTH = lazily(
-    r"\d\s*(?:!|\^|\*)|[CΓ]\(\s*\d|\d\s*choose|[√∛]|\\sqrt|\d\)?\s*[+·]\s*\(?\d|\)\s*[/^]|\d\}?\s*C\s*_?\{?\d|\d\}?\s?P_?\{?\d"
+    r"\d\s*(?:!|\^|\*)|[CΓ]\(\s*\d|\d\s*choose|[√∛]|\\sqrt|\d\)?\s*[+·]\s*\(?\d|\)\s*[/^]"
+    r"|\d\}?\s*C\s*_?\{?\d|\d\}?\s?P_?\{?\d"
 )
 _SHORT_CHOICE = lazily(r"(?<!\w)[_^]?\{?(\d+)\}?\s*C\s*_?\{?(\d+)\}?(?!\w)")
 

@@ -38,7 +38,8 @@ _A, _B = r"(?P<a>[^\s].*?)", r"(?P<b>[^\s].*?)"
 _LEAST = (
     r"at\s+least|at\s+minimum|a\s+minimum\s+of|minimum\s+of|no\s+less\s+than|not\s+less\s+than"
     r"|no\s+fewer\s+than"
-    r"|not\s+below|not\s+under|not\s+(?:smaller|fewer|lower)\s+than|from\s+at\s+least|≥|>=|=>|greater\s+than\s+or\s+equal\s+to|≧"
+    r"|not\s+below|not\s+under|not\s+(?:smaller|fewer|lower)\s+than|from\s+at\s+least|≥|>=|=>"
+    r"|greater\s+than\s+or\s+equal\s+to|≧"
 )
 _MOST = (
     r"at\s+most|at\s+maximum|a\s+maximum\s+of|maximum\s+of|no\s+more\s+than|not\s+more\s+than"
@@ -104,7 +105,8 @@ _LEAD = lazily(
     re.IGNORECASE,
 )
 _NOT = lazily(
-    r"(?:(?P<name>[^\W\d_])\s*)?(?:(?:it\s+)?(?:is|are|was|does)?\s*(?:not|n['’]t)\b(?!\s+(?:only|more|less|greater|larger|smaller|fewer|lower"
+    r"(?:(?P<name>[^\W\d_])\s*)?(?:(?:it\s+)?(?:is|are|was|does)?\s*(?:not|n['’]t)\b(?!\s+(?:only|more|less"
+    r"|greater|larger|smaller|fewer|lower"
     r"|below|above|over|under|exceeding))(?:\s+(?:equal\s+to|equal))?|≠|!=|/=)\s*(?P<what>\S.*)",
     re.IGNORECASE,
 )

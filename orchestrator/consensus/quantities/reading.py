@@ -96,7 +96,8 @@ _FIRST_WORD = lazily(r"[\W\d_]")
 _FIRST_WORDS = {*ONES, "a", "an", "half", "point", "hundred", "dozen", "gross", "pi", "π"}
 _PARTS = {"half": 2, "quarter": 4, "quarters": 4, "third": 3, "thirds": 3}
 _ODDS = lazily(
-    r"(?P<some>\w+|\d[\d,]*)(?:\s+(?:in|out\s+of|of)\s+|-(?:in|out-of)-)(?:every\s+)?(?P<all>an?\s+\w+|\d[\d,]*|\w+)"
+    r"(?P<some>\w+|\d[\d,]*)(?:\s+(?:in|out\s+of|of)\s+|-(?:in|out-of)-)(?:every\s+)?(?P<all>an?\s+\w+"
+    r"|\d[\d,]*|\w+)"
     r"(?:\s(?P<whom>[^\W\d_]{3,}))?",
     re.IGNORECASE,
 )

@@ -33,7 +33,8 @@ _TUPLE = lazily(
 )
 _CLAUSES = lazily(r"\s*[,;]?\s+(?:and|while|whereas|but)\s+|\s*;\s+|,\s+(?=the\s|[A-Z])")
 _SUBJECT = lazily(
-    r"(?:the\s+)?(?P<name>[^\W\d_][^\d=<>]{1,40}?)\s+(?P<verb>is|are|was|were|equals|gets|has|gives|costs|weighs|scored)\s+"
+    r"(?:the\s+)?(?P<name>[^\W\d_][^\d=<>]{1,40}?)\s+(?P<verb>is|are|was|were|equals|gets|has|gives|costs"
+    r"|weighs|scored)\s+"
     r"(?P<value>\S.*)",
     re.IGNORECASE,
 )

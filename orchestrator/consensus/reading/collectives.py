@@ -23,7 +23,8 @@ _FIGURES = tuple(
         (r"\btwice(?=[.\s]*$)", "2 times"),
         (r"\bthrice(?=[.\s]*$)", "3 times"),
         (
-            rf"(?:{_AFTER_A_VERB})an?\s+(second|minute|hour|day|week|month|year|decade|century|millennium)(?=[.\s]*$)",
+            rf"(?:{_AFTER_A_VERB})an?\s+(second|minute|hour|day|week|month|year|decade|century"
+            rf"|millennium)(?=[.\s]*$)",
             r"1 \1",
         ),
     )

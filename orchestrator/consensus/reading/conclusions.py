@@ -43,12 +43,14 @@ _LEADING = lazily(rf"=>?\s*$|\b(?:{either(LEADING + SPENDING)})\b", re.IGNORECAS
 _DEFINED = lazily(r"\s*(?:is|are|was|were)\s+the\s+(?:\w+\s+){0,4}of\b", re.IGNORECASE)
 _THE = lazily(r"\s*(?:is|are|was|were)\s+the\s+(?:[a-z]+\s+){1,6}", re.IGNORECASE)
 _RELATIVE = lazily(
-    r"(?:\s+(?!means?\b|shows?\b|so\b|such\b|proves?\b|implies\b)[a-z-]+)?\s+(?:that|which|whose|who)\s[^,;]*",
+    r"(?:\s+(?!means?\b|shows?\b|so\b|such\b|proves?\b|implies\b)[a-z-]+)?\s+(?:that|which|whose"
+    r"|who)\s[^,;]*",
     re.IGNORECASE,
 )
 _PURPOSE = lazily(r"\bto\s+(?:make|get|give|leave|obtain|become|equal|total|yield|remain)\b", re.IGNORECASE)
 _STEP = lazily(
-    r"\W*(?:(?:then|now|next|finally|and|we|i|you|he|she|they|(?-i:(?!There\b)[A-Z][a-z]+))\s+)*(?!needs?\b|ha(?:ve|s)\b|there\b|must\b|it\b)[a-z]+\s+",
+    r"\W*(?:(?:then|now|next|finally|and|we|i|you|he|she|they|(?-i:(?!There\b)[A-Z][a-z]+))\s+)*(?!needs?\b"
+    r"|ha(?:ve|s)\b|there\b|must\b|it\b)[a-z]+\s+",
     re.IGNORECASE,
 )
 _SAID = lazily(r"\b(?:is|are|was|were|equals?)\s+(?:(?:at|in|on)\s+)?[$(*]*$", re.IGNORECASE)

@@ -56,7 +56,8 @@ _ASIDE = lazily(
     r"\W*(?<!\\)\(|\W*(?:that|this)\s+is\s+[^.!?]{1,30}\s(?:more|less|fewer|\w+er)\s+than\b", re.IGNORECASE
 )
 _DENIES = lazily(
-    r"\b(?:does|do|did|is|are|was|were|has|have|had|can|could|will)\s+(?:not|no|never)\b|\b(?:none|neither|no\s+\w+\s+\w+)\b"
+    r"\b(?:does|do|did|is|are|was|were|has|have|had|can|could|will)\s+(?:not|no|never)\b|\b(?:none|neither"
+    r"|no\s+\w+\s+\w+)\b"
     r"|\b(?:do|does|did|is|are|was|were)n['’]t\b|\b(?:is|are|was|were)\s+(?:\w+\s+)?\w+er\s+than\b",
     re.IGNORECASE,
 )
@@ -79,7 +80,8 @@ _LITERAL = lazily(
     r"|[A-Za-zΘΩ]+\([^()]{1,40}\)|[A-Z]{2,8})[*_`$]*"
 )
 _CHOSEN = lazily(
-    r"\W*(?:(?i:so|thus|hence|therefore|clearly),?\s+)?(?:(?i:option|choice|answer)\s+)?\(?(?P<label>[A-H])\)?\s+is\s+"
+    r"\W*(?:(?i:so|thus|hence|therefore|clearly),?\s+)?(?:(?i:option|choice"
+    r"|answer)\s+)?\(?(?P<label>[A-H])\)?\s+is\s+"
     r"(?:therefore\s+|thus\s+)?(?:the\s+)?(?:correct|right|best)(?:\s+(?:answer|option|choice|one))?\W*"
 )
 _BOLD = lazily(r"(?<![\w*])\*\*(?=[^\s*])(?P<what>[^*\n]{1,80})(?<=\S)\*\*")
@@ -91,8 +93,10 @@ _SAID_BEFORE = lazily(
 )
 _DAY = lazily(
     r"(?:^\W*|,\s*|\b(?:so|thus|hence|therefore|then),?\s+|\bin\s+\d+\s+\w+\s+|\b(?:after|from)\s+\w+\s+)"
-    r"(?:it|that|this|(?:the|that)\s+(?:day|date|month))\s+(?:(?!until|till|before|when|not\b|never\b|may\b|might\b|could\b|\w+n['’]t\b)[\w'’]+\s+){0,8}?(?:is|was|be|falls\s+on)"
-    r"\s+(?:on\s+)?(?:an?\s+)?(?P<what>(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april"
+    r"(?:it|that|this|(?:the|that)\s+(?:day|date|month))\s+(?:(?!until|till|before|when|not\b|never\b|may\b"
+    r"|might\b|could\b|\w+n['’]t\b)[\w'’]+\s+){0,8}?(?:is|was|be|falls\s+on)"
+    r"\s+(?:on\s+)?(?:an?\s+)?(?P<what>(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march"
+    r"|april"
     r"|may|june|july|august|september|october|november|december)[.\s]*$",
     re.IGNORECASE,
 )

@@ -74,7 +74,8 @@ _BOUND = lazily(
     rf"(?:\s+(?:and|or)\s+[A-Za-z]\w?\s*(?:[<>]=?|[≤≥≠⩽⩾])\s*[-−]?{FIGURES})?"
 )
 _BRACKETS = lazily(
-    r"(?:(?<![\w\\.])[A-Za-z][\w.]{0,15}(?=\())?(?P<inside>[\[({](?:[^\[\](){}]|[\[({][^\[\](){}]*[\])}])*[\])}])"
+    r"(?:(?<![\w\\.])[A-Za-z][\w.]{0,15}(?=\())?(?P<inside>[\[({](?:[^\[\](){}]"
+    r"|[\[({][^\[\](){}]*[\])}])*[\])}])"
 )
 _ORDER = lazily(r"(?<![\w\\])[OoΘΩ]\((?:[^()\n]|\([^()\n]*\)){1,60}\)")
 _WORD = lazily(r"(?<![\\\w])[^\W\d_]{2,}")
@@ -110,10 +111,12 @@ _HOUR = rf"(?:{_ONES}|one|noon|midnight)"
 _CLOCK = (
     rf"(?:half|(?:an?\s+)?quarter|(?:{_ONES})(?:[\s-](?:{_ONES}))?(?:\s+minutes)?)\s+past\s+{_HOUR}{_DAYTIME}"
     rf"|(?:(?:an?\s+)?quarter|(?:{_ONES})(?:[\s-](?:{_ONES}))?\s+minutes)\s+to\s+{_HOUR}{_DAYTIME}"
-    rf"|(?:{_ONES}|one)(?:\so['’]clock){_DAYTIME}|(?:{_ONES}|one){_IN_DAYTIME}|(?:12\s|twelve\s)?(?:noon|midnight)"
+    rf"|(?:{_ONES}|one)(?:\so['’]clock){_DAYTIME}|(?:{_ONES}|one){_IN_DAYTIME}|(?:12\s|twelve\s)?(?:noon"
+    rf"|midnight)"
 )
 _WORDS = lazily(
-    rf"\b(?:(?:minus|negative)\s+)?(?:{_CLOCK}|an?\s+[^\W\d_]+\s+and\s+a\s+(?:half|quarter)|{_CARDINAL}[\s-](?:and\s+(?:an?\s+)?)?(?:{_PARTS})"
+    rf"\b(?:(?:minus|negative)\s+)?(?:{_CLOCK}|an?\s+[^\W\d_]+\s+and\s+a\s+(?:half|quarter)"
+    rf"|{_CARDINAL}[\s-](?:and\s+(?:an?\s+)?)?(?:{_PARTS})"
     rf"|(?:an?\s+)?(?:half|quarter|third|fifth|tenth)(?=\s+(?:of|an?)\b|\s*$)|half(?=\s)"
     rf"|(?:(?:{_ONES})[\s-])?(?:{_ORDINALS})(?=\s*$|\s+place\b)"
     rf"|(?<=the\s)(?:(?:{_ONES})-)?(?:{_ORDINALS})(?=\s\w+$)"

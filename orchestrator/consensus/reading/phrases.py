@@ -70,7 +70,8 @@ _WEEKDAY = lazily(
 )
 _RATE = lazily(r"^([^\s\d]*\d\S*(?:\s(?!(?:in|of)\b)[^\W\d_]+){0,2})\s(?:an?|each|every)\s([^\W\d_]+)$")
 _FURTHER = lazily(
-    r"\s+(?:or\s+(?:more|fewer|less|older|younger|higher|lower|greater|above|below|over|under|later|earlier)\b|squared|cubed|ago|later|earlier|north|south|east|west|BCE?\b"
+    r"\s+(?:or\s+(?:more|fewer|less|older|younger|higher|lower|greater|above|below|over|under|later"
+    r"|earlier)\b|squared|cubed|ago|later|earlier|north|south|east|west|BCE?\b"
     r"|AD\b|CE\b|C\b|F\b)"
 )
 _ODDS = lazily(rf"\s+(?:in|out\s+of)\s+(?:every\s+|an?\s+)?(?:{NUMBER_WORDS})\b", re.IGNORECASE)
@@ -89,8 +90,10 @@ _BOUND = lazily(
 )
 _SCALE_WORDS = table(SCALES)
 _MOMENT_BOUND = lazily(
-    r"\b(?:before|after|since|until|till|prior\s+to|later\s+than|earlier\s+than|vor|nach|seit|avant|après|depuis|antes\s+de"
-    r"|después\s+de|desde|depois\s+de|prima\s+del|dopo\s+il|до|после|(?:spring|summer|autumn|winter)(?:\s+of)?)\s+$",
+    r"\b(?:before|after|since|until|till|prior\s+to|later\s+than|earlier\s+than|vor|nach|seit|avant|après"
+    r"|depuis|antes\s+de"
+    r"|después\s+de|desde|depois\s+de|prima\s+del|dopo\s+il|до|после|(?:spring|summer|autumn"
+    r"|winter)(?:\s+of)?)\s+$",
     re.IGNORECASE,
 )
 _WHOLE = lazily(
@@ -106,7 +109,8 @@ _JOINT = lazily(
     re.IGNORECASE,
 )
 _SHARE = lazily(
-    r"-(?:in|out-of)-|\s*(?:(?:out\s+)?of\s+(?:the\s+|every\s+)?|in\s+(?:every\s+|a\s+)?|for\s+every\s+|chances?\s+in\s+)",
+    r"-(?:in|out-of)-|\s*(?:(?:out\s+)?of\s+(?:the\s+|every\s+)?|in\s+(?:every\s+|a\s+)?|for\s+every\s+"
+    r"|chances?\s+in\s+)",
     re.IGNORECASE,
 )
 _PLAIN = lazily(r"[\d.,]+%?")
@@ -189,8 +193,7 @@ def phrases(sentence: str) -> list[Phrase]:
         gap = sentence[before:begin]
         denied = previous is not None and _DENIED.match(sentence, begin) is not None
         aside = _COMPARISON.match(sentence, figure.end) is not None
-        whole = previous is not None and _WHOLE.search(sentence[: previous.begin]) is not None
-        of_whole = whole and previous is not None and previous.end > previous.figures[-1].end and "," in gap
+        of_whole = previous is not None and "," in gap and _names_a_whole(sentence, previous)
         if previous and not denied and not aside and not of_whole and _joins(gap, previous, figure):
             joined = (*previous.figures, figure)
             share = _SHARE.fullmatch(gap) is not None
@@ -230,6 +233,11 @@ def _name(sentence: str, before: int, begin: int) -> int:
     if not words or any(word.casefold() in NO_NAMES for word in words):
         return 0
     return begin - sentence.index(words[0], match.start())
+
+
+def _names_a_whole(sentence: str, said: Phrase) -> bool:
+    """Whether a sentence begins with a number of things of which it then tells: "Of the 12 eggs, 5 broke"."""
+    return said.end > said.figures[-1].end and _WHOLE.search(sentence[: said.begin]) is not None
 
 
 def _joins(gap: str, previous: Phrase, figure: Figure) -> bool:

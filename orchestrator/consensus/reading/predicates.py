@@ -48,7 +48,8 @@ _END = (
     r"|\s+(?:because|since|rather\s+than|and\s+not|not)\s.*$)"
 )
 _SUBJECT = (
-    r"(?:it|this|that|he|she|they|(?:the|its|his|her|their|our|my|der|die|das|le|la|el|il|o|a|los|les)\s[^,;:.!?\n]{1,90}?"
+    r"(?:it|this|that|he|she|they|(?:the|its|his|her|their|our|my|der|die|das|le|la|el|il|o|a|los"
+    r"|les)\s[^,;:.!?\n]{1,90}?"
     r"|l['’][^,;:.!?\n]{1,90}?|[\w'’-]+['’]s\s[^,;:.!?\n]{1,60}?)"
 )
 _SAYS = lazily(

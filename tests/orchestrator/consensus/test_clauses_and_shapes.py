@@ -2,15 +2,7 @@
 
 import pytest
 
-from orchestrator.consensus.extraction import extract_claim
-from tests.orchestrator.consensus.pairs import said
-
-
-def joined(left: str, right: str) -> bool:
-    one, other = extract_claim(left), extract_claim(right)
-    assert one is not None
-    assert other is not None
-    return said(one.text, other.text)
+from tests.orchestrator.consensus.pairs import joined
 
 
 @pytest.mark.parametrize(
@@ -83,4 +75,29 @@ def test_what_differs_before_the_last_figure_differs(left: str, right: str) -> N
     ],
 )
 def test_the_same_in_another_form_is_the_same(left: str, right: str) -> None:
+    assert joined(left, right)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("The eigenvalues are 2, 2 and 3.", "The eigenvalues are 2, 3 and 3."),
+        (r"\boxed{50 - 50}", r"\boxed{0.5}"),
+        (r"\boxed{\frac{50}{50}}", r"\boxed{0.5}"),
+        ("The odds against rain are -1:1.", r"\boxed{5}"),
+        (r"\boxed{2 to the 8th}", r"\boxed{256}"),
+    ],
+)
+def test_what_is_no_set_chance_or_power_is_read_for_none(left: str, right: str) -> None:
+    assert not joined(left, right)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("The eigenvalues are 1, 1 and 3.", r"\boxed{1, 1, 3}"),
+        ("The ratio of boys to girls is 3 to 4.", r"\boxed{3:4}"),
+    ],
+)
+def test_values_that_repeat_and_ratios_in_words_are_what_they_are_in_signs(left: str, right: str) -> None:
     assert joined(left, right)

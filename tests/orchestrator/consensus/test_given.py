@@ -46,6 +46,7 @@ def test_the_figure_that_the_question_does_not_give_is_the_claim(
         ("How far apart are the 2 towns after 3 hours?", "The 2 towns are 50 km apart before 3 hours."),
         ("How long do 4 pumps take?", "3 pumps take 6 hours."),
         ("How long do 4 pumps take?", "4 pumps do not take 6 hours."),
+        ("Should I buy 15 or 21 apples?", "Buy 15 apples with 6 to spare."),
     ],
 )
 def test_where_more_than_one_figure_is_new_or_something_turns_it_the_sentence_counts(

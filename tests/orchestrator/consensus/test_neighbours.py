@@ -5,14 +5,7 @@ import time
 import pytest
 
 from orchestrator.consensus.extraction import extract_claim
-from tests.orchestrator.consensus.pairs import said
-
-
-def joined(left: str, right: str) -> bool:
-    one, other = extract_claim(left), extract_claim(right)
-    assert one is not None
-    assert other is not None
-    return said(one.text, other.text)
+from tests.orchestrator.consensus.pairs import joined
 
 
 @pytest.mark.parametrize(

@@ -251,11 +251,11 @@ async def test_one_answer_that_was_accepted_is_enough_for_a_merge_without_claims
         """Whether it is right."""
         return answer == "1"
 
-    same = "The wheels and the bolts are counted one by one, and what comes out is"
-    texts = [rf"{same} \boxed{{1}}", rf"{same} \boxed{{2}}", f"{same} that"]
+    same = "and what is counted " * 20  # claims nothing
+    texts = [rf"{same} There is one. \boxed{{1}}", rf"{same} It seems there are two. \boxed{{2}}", same]
     played = await vote(Script(texts), "fixed", merge="medoid", verifier="check", tools=[check])
-    assert played.result.answer is not None
-    assert played.result.answer.undecided != "the verifier refused all answers"
+    assert (answer(played).claim, answer(played).text) == (None, same.strip())
+    assert answer(played).undecided is None
 
 
 async def test_a_verifier_that_fails_is_no_verdict() -> None:

@@ -25,7 +25,18 @@ def test_complex_numbers_of_one_value_are_the_same(left: str, right: str) -> Non
 
 @pytest.mark.parametrize(
     ("left", "right"),
-    [("3 + 4i", "3 - 4i"), ("2i", "2"), ("i", "-i"), (r"\sqrt{-4}", "2"), (r"e^{i\pi}", "1"), ("i^2", "1")],
+    [
+        ("3 + 4i", "3 - 4i"),
+        ("2i", "2"),
+        ("i", "-i"),
+        (r"\sqrt{-4}", "2"),
+        (r"e^{i\pi}", "1"),
+        ("i^2", "1"),
+        ("3i + 4j", "4i + 3j"),
+        ("3i + 4j", "7i"),
+        (r"\frac{1}{2i}", r"\frac{i}{2}"),
+        (r"\frac{3}{4i}", r"\frac{3i}{4}"),
+    ],
 )
 def test_those_of_two_values_are_not(left: str, right: str) -> None:
     assert not said(left, right)

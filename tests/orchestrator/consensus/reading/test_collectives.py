@@ -12,6 +12,8 @@ from orchestrator.consensus.reading.collectives import counted_out
         ("He has a baker's dozen of rolls.", "He has 13 rolls."),
         ("She called twice.", "She called 2 times."),
         ("It happens once a day.", "It happens once a day."),
+        ('The novel is "A Pair of Blue Eyes".', 'The novel is "A Pair of Blue Eyes".'),
+        ("The novel is A Pair of Blue Eyes.", "The novel is A Pair of Blue Eyes."),
         ("It is twice as long.", "It is twice as long."),
         ("It is 5. There are a couple of ways to see it.", "It is 5. There are a couple of ways to see it."),
         ("It is clear. A couple of ways lead there.", "It is clear. A couple of ways lead there."),
